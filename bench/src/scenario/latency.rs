@@ -1,0 +1,53 @@
+//! How long a producer and a consumer wait.
+
+use std::time::{Duration, Instant};
+
+use super::{Effort, Figures};
+use crate::load::latency::Latencies;
+use crate::load::paced::{self, Pace, Route};
+use crate::load::payload;
+use crate::load::produce::{acknowledged, frame};
+use crate::load::wire::Wire;
+use crate::peer::Peer;
+
+/// What a producer makes of 10,000 records a second in a millisecond.
+const RECORDS_PER_REQUEST: usize = 10;
+const REQUESTS_PER_SECOND: u32 = 1000;
+const SYNCHRONOUS: usize = 3000;
+/// Before anything counts: Java compiles meanwhile.
+const WARM_UP: Duration = Duration::from_secs(10);
+
+pub(super) fn measure(peer: &mut Peer, effort: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
+    let addr = peer.addr();
+    for topic in ["paced", "end-to-end", "synchronous"] {
+        peer.create(topic, 1)?;
+    }
+    let batch = payload::batch(RECORDS_PER_REQUEST, 0)?;
+    paced::produce(addr, "paced", Pace::new(REQUESTS_PER_SECOND, WARM_UP), batch.clone())?;
+    let mut paced = paced::produce(addr, "paced", Pace::new(REQUESTS_PER_SECOND, effort.load), batch)?;
+    figures.add("paced.p50", paced.percentile(0.50))?;
+    figures.add("paced.p99", paced.percentile(0.99))?;
+    figures.add("paced.p999", paced.percentile(0.999))?;
+
+    let route = Route { input: "end-to-end", output: "end-to-end", record: payload::single };
+    let mut both = paced::end_to_end(addr, route, Pace::new(1000, effort.load))?;
+    figures.add("e2e.p50", both.percentile(0.50))?;
+    figures.add("e2e.p99", both.percentile(0.99))?;
+
+    let mut alone = synchronous(addr)?;
+    figures.add("sync.p50", alone.percentile(0.50))?;
+    figures.add("sync.p99", alone.percentile(0.99))
+}
+
+fn synchronous(addr: &str) -> anyhow::Result<Latencies> {
+    let mut wire = Wire::connect(addr)?;
+    let mut frame = frame("synchronous", 0, payload::batch(1, 0)?)?;
+    let mut latencies = Latencies::default();
+    for _ in 0..SYNCHRONOUS {
+        let started = Instant::now();
+        wire.send(&mut frame)?;
+        acknowledged(&mut wire)?;
+        latencies.add(started.elapsed());
+    }
+    Ok(latencies)
+}

@@ -1,0 +1,148 @@
+//! Calling the guest, and what to do when it fails.
+//!
+//! Nothing of a failed call counts. Where the guest named the record at fault, it is taken out;
+//! otherwise the call is made again on halves until one record is left. What happens to that record
+//! is the deployment's policy.
+
+use tidemill_functions::{BatchFacts, CallError, LogLevel, delivery_id};
+use tidemill_state::{ErrorPolicy, FunctionKind};
+
+use super::dead_letter;
+use super::instance::{End, Run};
+use super::outputs::{Routed, route};
+use super::scheduler::Pause;
+use super::slice::Slice;
+
+/// Why a call gave nothing.
+enum Fault {
+    /// It may work later; the records are not to blame.
+    Later(String),
+    /// A record is to blame: the one at this offset delta, if the guest named it.
+    Record { offset_delta: Option<i32>, why: String },
+}
+
+impl Run {
+    /// Works through a slice, to the last record or to one that the function stops at.
+    pub(super) async fn process(&mut self, slice: Slice) -> Result<(), End> {
+        let mut waiting = vec![slice];
+        let mut pause = Pause::default();
+        while let Some(slice) = waiting.pop() {
+            if self.is_over() {
+                return Err(End::CaughtUp);
+            }
+            match self.call(&slice).await {
+                Ok(outputs) => {
+                    pause = Pause::default();
+                    self.done(outputs, &slice).await?;
+                }
+                Err(Fault::Later(why)) => {
+                    let text = self.describe_failure(slice.first_offset, &why);
+                    tracing::warn!("{text}; it is tried again");
+                    self.deployment.log(LogLevel::Warn, &format!("{text}; it is tried again"));
+                    // What was done before must not wait for a receiver that is down.
+                    self.flush(true).await?;
+                    let stopping = self.stopping.clone();
+                    self.turn = None;
+                    pause.wait(&stopping).await;
+                    self.turn = self.broker.functions.scheduler.turn().await;
+                    waiting.push(slice);
+                }
+                Err(Fault::Record { offset_delta, why }) => match self.isolate(&slice, offset_delta)? {
+                    Some(parts) => waiting.extend(parts.into_iter().rev().filter(|part| part.count > 0)),
+                    None => self.give_up(&slice, &why).await?,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    async fn done(&mut self, outputs: Vec<Routed>, slice: &Slice) -> Result<(), End> {
+        self.committer.add(outputs, slice.next_offset);
+        // A sink's position is noted after each delivery, so that little is delivered again after a crash.
+        let is_sink = self.deployment.metadata.kind == FunctionKind::Sink;
+        self.flush(is_sink).await
+    }
+
+    /// Smaller slices that bring the record at fault closer to standing alone; none if it does.
+    fn isolate(&self, slice: &Slice, offset_delta: Option<i32>) -> Result<Option<Vec<Slice>>, End> {
+        if slice.count <= 1 {
+            return Ok(None);
+        }
+        let named = offset_delta.map(|delta| slice.around(delta)).transpose();
+        let parts = match named {
+            Ok(Some(Some(parts))) => Ok(parts.to_vec()),
+            // No record was named, or one that is not there.
+            Ok(_) => slice.halves().map(|(first, second)| vec![first, second]),
+            Err(error) => Err(error),
+        };
+        parts.map(Some).map_err(|error| self.stopped(slice.first_offset, &error.to_string()))
+    }
+
+    async fn give_up(&mut self, slice: &Slice, why: &str) -> Result<(), End> {
+        let policy = self.deployment.metadata.on_error;
+        if policy == ErrorPolicy::Stop {
+            return Err(self.stopped(slice.first_offset, why));
+        }
+        let text = self.describe_failure(slice.first_offset, why);
+        tracing::warn!("{text}; the record is passed over ({policy:?})");
+        self.deployment.log(LogLevel::Error, &text);
+        let outputs = match policy {
+            ErrorPolicy::DeadLetter => vec![self.dead_letter(slice, why)?],
+            ErrorPolicy::Skip | ErrorPolicy::Stop => Vec::new(),
+        };
+        self.done(outputs, slice).await
+    }
+
+    fn dead_letter(&self, slice: &Slice, why: &str) -> Result<Routed, End> {
+        dead_letter::build(&self.broker, &self.deployment.metadata, &self.input, slice, why)
+            .map_err(|error| self.stopped(slice.first_offset, &format!("{why}; dead letter: {error}")))
+    }
+
+    async fn call(&mut self, slice: &Slice) -> Result<Vec<Routed>, Fault> {
+        let facts = BatchFacts {
+            topic: self.topic_name.clone(),
+            partition: self.input.id.partition,
+            base_offset: slice.base_offset,
+            base_timestamp: slice.base_timestamp,
+            log_append_time: slice.log_append_time,
+            record_count: slice.count.unsigned_abs(),
+        };
+        let records = slice.records.clone();
+        let stopping = self.stopping.clone();
+        let is_sink = self.deployment.metadata.kind == FunctionKind::Sink;
+        let id = is_sink.then(|| self.delivery_id(slice));
+        let call = async {
+            match id {
+                Some(id) => self.guest.sink(facts, id, records).await.map(|()| Vec::new()),
+                None => self.guest.transform(facts, records).await,
+            }
+        };
+        let result = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return Err(Fault::Later("the broker is stopping".to_owned())),
+            result = call => result,
+        };
+        let outputs = result.map_err(fault)?;
+        route(&self.broker, &self.deployment.metadata, &self.input, outputs)
+            .map_err(|why| Fault::Record { offset_delta: None, why })
+    }
+
+    /// The same for the same records, and not that of another incarnation of the function or topic.
+    fn delivery_id(&self, slice: &Slice) -> String {
+        let metadata = &self.deployment.metadata;
+        let function = format!("{}-{}", metadata.name, metadata.function_id.simple());
+        let topic = format!("{}-{}", self.topic_name, self.input.id.topic_id.simple());
+        delivery_id(&function, &topic, self.input.id.partition, slice.first_offset, slice.next_offset - 1)
+    }
+}
+
+fn fault(error: CallError) -> Fault {
+    let why = error.to_string();
+    match error {
+        CallError::Failed { retry: true, .. } | CallError::TooManyInstances(_) | CallError::Host(_) => {
+            Fault::Later(why)
+        }
+        CallError::Failed { offset_delta, .. } => Fault::Record { offset_delta, why },
+        _ => Fault::Record { offset_delta: None, why },
+    }
+}

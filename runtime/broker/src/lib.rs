@@ -1,0 +1,59 @@
+//! The broker core: topics, partitions, produce, fetch, groups, sealing.
+//!
+//! [`Broker::start`] opens the journals of a data directory and returns a handle that servers share.
+//! Everything durable is in the journals (`tidemill-journal`) and in the bucket (`tidemill-archive`);
+//! what is here is what connects them:
+//!
+//! - `topics`: what requests look up, and how topics come and go;
+//! - `produce`: validate, queue in order, acknowledge when on disk;
+//! - `fetch`: one read path over hot and archived records, and long polls;
+//! - `archive`: when to seal, sealing, retention, clean-up;
+//! - `functions`: deploying WebAssembly modules, running them, committing what they did;
+//! - `committed`, `listener`: what functions hang on.
+
+mod archive;
+mod broker;
+mod client_quotas;
+mod committed;
+mod config;
+mod error;
+mod fetch;
+mod functions;
+mod group_store;
+mod journals;
+mod listener;
+mod metrics;
+mod offset_retention;
+mod offsets;
+mod partition;
+mod produce;
+mod producer_ids;
+mod sizes;
+mod start;
+mod topics;
+
+pub use archive::{PartitionArchive, TopicArchive, VerifyReport};
+pub use broker::{Broker, Readiness};
+pub use client_quotas::{
+    CONNECTION_CREATION_RATE, CONSUMER_BYTE_RATE, ClientQuotas, PRODUCER_BYTE_RATE, REQUEST_PERCENTAGE,
+};
+pub use committed::CommittedRead;
+pub use config::{
+    BrokerConfig, ConfigEntry, ConfigSource, ConfigSynonym, Described, Sources, ValueKind, describe,
+};
+pub use error::{Error, ErrorKind};
+pub use fetch::{
+    AbortedTransaction, FetchPartition, FetchRequest, FetchedPartition, Isolation, SessionFetch,
+    SessionFetched,
+};
+pub use functions::{FunctionView, InstanceView, NewFunction};
+pub use listener::PartitionListener;
+pub use offsets::{EpochEnd, ListedOffset, OffsetSpec};
+pub use partition::Watermarks;
+pub use produce::{PartitionProduced, PendingProduce, ProducePartition, ProduceRequest, Produced};
+pub use producer_ids::ProducerIdentity;
+pub use sizes::{LogDirs, PartitionSize};
+pub use tidemill_state::{QuotaEntity, QuotaName};
+pub use topics::{
+    CleanupPolicy, NewTopic, PLACEMENT_GROUP, PartitionPlacement, Topic, TopicConfig, TopicDeletion, TopicRef,
+};

@@ -1,0 +1,195 @@
+//! The operating system's file system.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, OFlags};
+use rustix::io::Errno;
+
+use crate::{Disk, DiskFile};
+
+/// Linux takes at most this many buffers in one `pwritev` (`IOV_MAX`).
+const MAX_BUFFERS: usize = 1024;
+
+/// The file system of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        Ok(Arc::new(RealFile { file }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        Ok(Arc::new(RealFile { file }))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if dir.is_dir() {
+            // Whoever created it may have died before its name was on disk.
+            return match self.sync_dir(parent.unwrap_or(Path::new("."))) {
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+                _ => Ok(()),
+            };
+        }
+        if let Some(parent) = parent {
+            self.create_dir_all(parent)?;
+        }
+        match std::fs::create_dir(dir) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+        self.sync_dir(parent.unwrap_or(Path::new(".")))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+struct RealFile {
+    file: File,
+}
+
+/// What writing past the page cache is aligned to: no disk in use asks for more.
+const BLOCK_BYTES: u64 = 4096;
+/// Zeros are written in pieces of this size.
+const ZEROS_BYTES: usize = 1 << 20;
+
+/// A piece of zeros that starts at a block's boundary in memory.
+struct Zeros {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Zeros {
+    fn new() -> Zeros {
+        let bytes = vec![0; ZEROS_BYTES + BLOCK_BYTES as usize];
+        let start = bytes.as_ptr().align_offset(BLOCK_BYTES as usize);
+        Zeros { bytes, start }
+    }
+}
+
+impl RealFile {
+    /// The same file once more, for access past the page cache. By number: its name may change.
+    fn open_direct(&self) -> io::Result<File> {
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        OpenOptions::new().write(true).custom_flags(OFlags::DIRECT.bits() as i32).open(path)
+    }
+}
+
+impl DiskFile for RealFile {
+    fn read_exact_at(&self, buf: &mut [u8], position: u64) -> io::Result<()> {
+        self.file.read_exact_at(buf, position)
+    }
+
+    fn write_all_at(&self, bufs: &[IoSlice<'_>], mut position: u64) -> io::Result<()> {
+        let mut owned = bufs.to_vec();
+        let mut rest: &mut [IoSlice<'_>] = &mut owned;
+        IoSlice::advance_slices(&mut rest, 0); // drops empty buffers in front
+        while !rest.is_empty() {
+            let window = rest.get(..rest.len().min(MAX_BUFFERS)).unwrap_or_default();
+            match rustix::io::pwritev(&self.file, window, position) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    position += written as u64;
+                    IoSlice::advance_slices(&mut rest, written);
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    /// Past the page cache, where it would only push out what is wanted.
+    fn allocate_written(&self, len: u64) -> io::Result<()> {
+        let have = self.len()?;
+        self.allocate(len)?;
+        let Ok(direct) = self.open_direct() else {
+            return self.write_zeros(have, len);
+        };
+        let Zeros { bytes, start } = Zeros::new();
+        let first = have.next_multiple_of(BLOCK_BYTES);
+        let mut position = first;
+        while position + BLOCK_BYTES <= len {
+            let step = ((len - position) / BLOCK_BYTES * BLOCK_BYTES).min(ZEROS_BYTES as u64) as usize;
+            let piece = bytes.get(start..start + step).unwrap_or_default();
+            match direct.write_at(piece, position) {
+                Ok(written) if written > 0 && (written as u64).is_multiple_of(BLOCK_BYTES) => {
+                    position += written as u64
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // No such alignment, or no such file system.
+                _ => return self.write_zeros(position, len),
+            }
+        }
+        self.write_zeros(have, first.min(len))?;
+        self.write_zeros(position.min(len), len)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let have = self.len()?;
+        if have >= len {
+            return Ok(());
+        }
+        loop {
+            match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), have, len - have) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP) => return self.file.set_len(len),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}

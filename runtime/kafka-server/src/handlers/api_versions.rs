@@ -1,0 +1,52 @@
+//! ApiVersions: which APIs are served.
+
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+
+use crate::apis::APIS;
+use crate::codes;
+use crate::service::Call;
+
+pub(crate) async fn handle(call: &Call<'_>, request: ApiVersionsRequest) -> ApiVersionsResponse {
+    let named = call.version() < 3
+        || (is_software_name(&request.client_software_name)
+            && is_software_name(&request.client_software_version));
+    if named { all() } else { ApiVersionsResponse::default().with_error_code(codes::INVALID_REQUEST) }
+}
+
+/// The answer to a version that is not served, in version 0, which every client reads.
+pub(crate) fn unsupported_version() -> ApiVersionsResponse {
+    all().with_error_code(codes::UNSUPPORTED_VERSION)
+}
+
+fn all() -> ApiVersionsResponse {
+    let served = APIS.iter().map(|api| {
+        ApiVersion::default()
+            .with_api_key(api.key as i16)
+            .with_min_version(api.advertised_min)
+            .with_max_version(api.max)
+    });
+    ApiVersionsResponse::default().with_api_keys(served.collect())
+}
+
+/// Letters, digits, dots and dashes, with a letter or digit at both ends (KIP-511).
+fn is_software_name(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    let outer = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    outer(name.chars().next()) && outer(name.chars().last()) && name.chars().all(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names() {
+        for good in ["librdkafka", "apache-kafka-java", "4.3.1", "a"] {
+            assert!(is_software_name(good), "{good}");
+        }
+        for bad in ["", "-a", "a.", "a b", "ä"] {
+            assert!(!is_software_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Settings of one log.
+
+use std::hash::{BuildHasher, RandomState};
+
+/// Settings of one log. The defaults suit a broker; tests make everything small.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Written into every file and checked at open, so that directories are not mixed up.
+    pub journal_id: u32,
+    /// A file is closed when its entries reach this size.
+    pub segment_bytes: u64,
+    /// Bound of the cache of recent entries' payloads.
+    pub cache_bytes: usize,
+    /// Bound of the cache of closed files' batch indexes.
+    pub index_cache_bytes: usize,
+    /// Bound of all files together for [`Space::Normal`](crate::Space::Normal) writes.
+    pub max_bytes: u64,
+    /// Free space on the file system, and room above `max_bytes`, that producers' data may not use.
+    /// Half of it is for [`Space::Reserve`](crate::Space::Reserve) writes, the other half for what the
+    /// log itself has to write before it can delete files.
+    pub reserve_bytes: u64,
+    /// The active file takes space from the file system in steps of this.
+    pub allocate_bytes: u64,
+    /// Files kept or made for the next segments (`spare.rs`).
+    pub spare_files: usize,
+    /// A closed file with no more live bytes than this is due: they are copied forward so that it can
+    /// be deleted.
+    pub relocate_below_bytes: u64,
+    /// Nothing is copied forward while all files together are no larger than this.
+    pub relocate_above_bytes: u64,
+    /// Mixed into frame checksums so that a client cannot craft record bytes which pass for a
+    /// frame. Random by default; simulations fix it.
+    pub salt: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            journal_id: 0,
+            segment_bytes: 64 << 20,
+            cache_bytes: 32 << 20,
+            index_cache_bytes: 16 << 20,
+            max_bytes: u64::MAX,
+            reserve_bytes: 64 << 20,
+            allocate_bytes: 4 << 20,
+            spare_files: 2,
+            relocate_below_bytes: 4 << 20,
+            relocate_above_bytes: 256 << 20,
+            salt: RandomState::new().hash_one("salt"),
+        }
+    }
+}

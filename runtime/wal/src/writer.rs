@@ -1,0 +1,263 @@
+//! Appending: frames go to the end of the newest segment, which is replaced when it is large enough.
+//!
+//! A segment is closed only after a sync, and its successor exists durably before anything is written
+//! to it. So at any crash only the newest segment can have an unsynced tail of entries.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::file::WalFile;
+use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, MAX_PAYLOAD_BYTES, crc_of};
+use crate::header::{FILE_HEADER_BYTES, FileHeader};
+use crate::index::{FileState, OpenExtents};
+use crate::names::FileId;
+use crate::shared::Shared;
+use crate::spare;
+use crate::types::{EntryFrame, LogId, Space, StoredEntry};
+
+#[derive(Default)]
+pub(crate) struct Writer {
+    pub(crate) active: Option<Active>,
+    /// The last entry, or the purge position beyond it.
+    pub(crate) last: Option<LogId>,
+}
+
+/// The segment that is appended to.
+pub(crate) struct Active {
+    pub(crate) file: Arc<WalFile>,
+    /// One past its last frame.
+    pub(crate) end: u64,
+    /// Its length on disk; zeros, or what is left of another segment, from `end` on.
+    pub(crate) allocated: u64,
+    /// Everything below was synced.
+    pub(crate) synced: u64,
+    /// The index that its next entry must have.
+    pub(crate) next: u64,
+}
+
+/// Appends entries. When this fails, unless the log has stopped, nothing was appended.
+pub(crate) fn append(shared: &Shared, entries: Vec<EntryFrame>, space: Space) -> Result<(), Error> {
+    shared.running()?;
+    let mut writer = shared.writer.lock();
+    let Some(first) = entries.first().map(|entry| entry.log_id.index) else {
+        return Ok(());
+    };
+    let needed = checked_len(&entries, writer.last)?;
+    writer.turn_over(shared, first, needed, space)?;
+    let Some(active) = &mut writer.active else {
+        return Ok(());
+    };
+    active.make_room(shared, needed, space)?;
+    let headers = active.frame_headers(&entries);
+    let bufs: Vec<IoSlice<'_>> = headers
+        .iter()
+        .zip(&entries)
+        .flat_map(|((_, header), entry)| {
+            let parts = entry.parts.iter().map(|part| IoSlice::new(part));
+            std::iter::once(IoSlice::new(header)).chain(parts)
+        })
+        .collect();
+    if let Err(error) = active.file.disk.write_all_at(&bufs, active.end) {
+        return Err(active.undo(shared, error));
+    }
+    shared.crash_point("append:written")?;
+    active.end += needed;
+    active.next = first + entries.len() as u64;
+    writer.last = entries.last().map(|entry| entry.log_id);
+    writer.publish(shared, &headers, entries);
+    Ok(())
+}
+
+/// Makes everything appended so far durable.
+pub(crate) fn sync(shared: &Shared) -> Result<(), Error> {
+    shared.running()?;
+    let (file, end) = match &shared.writer.lock().active {
+        Some(active) if active.synced < active.end => (Arc::clone(&active.file), active.end),
+        _ => return Ok(()),
+    };
+    shared.sync_file(&file)?;
+    shared.crash_point("append:synced")?;
+    if let Some(active) = &mut shared.writer.lock().active
+        && Arc::ptr_eq(&active.file, &file)
+    {
+        active.synced = active.synced.max(end.min(active.end));
+    }
+    Ok(())
+}
+
+/// How long a new segment is made. Spares that are no use for it go where room is short.
+fn permit(shared: &Shared, need: u64, wish: u64, space: Space) -> Result<u64, Error> {
+    let have = shared.spares.lock().next_bytes();
+    let target = shared.permit(have, need, wish, space);
+    if target.is_err() && spare::give_up(shared)? {
+        return shared.permit(0, need, wish, space);
+    }
+    target
+}
+
+/// Length of the entries' frames, if the entries follow one another and `last`.
+fn checked_len(entries: &[EntryFrame], last: Option<LogId>) -> Result<u64, Error> {
+    let mut before = last;
+    let mut needed = 0;
+    for entry in entries {
+        if before.is_some_and(|before| before.index.checked_add(1) != Some(entry.log_id.index)) {
+            return Err(Error::misuse(format!("entry {:?} does not follow {before:?}", entry.log_id)));
+        }
+        before = Some(entry.log_id);
+        let len = entry.parts.iter().map(bytes::Bytes::len).sum::<usize>();
+        if len > MAX_PAYLOAD_BYTES {
+            return Err(Error::misuse(format!("an entry of {len} bytes is larger than {MAX_PAYLOAD_BYTES}")));
+        }
+        needed += (FRAME_HEADER_BYTES + len) as u64;
+    }
+    Ok(needed)
+}
+
+impl Writer {
+    /// Sees to it that the active file may take an entry `first`: makes a new one if there is none, if
+    /// it is full, or if the log has jumped.
+    fn turn_over(&mut self, shared: &Shared, first: u64, needed: u64, space: Space) -> Result<(), Error> {
+        if let Some(active) = &mut self.active {
+            if active.next == first && active.end < shared.options.segment_bytes {
+                return Ok(());
+            }
+            active.close(shared)?;
+        }
+        let need = FILE_HEADER_BYTES + needed;
+        let wish = need.max(shared.options.allocate_bytes.min(shared.options.segment_bytes));
+        let target = permit(shared, need, wish, space)?;
+        let id = FileId::Segment(first);
+        let header = FileHeader {
+            id,
+            journal_id: shared.options.journal_id,
+            salt: shared.options.salt ^ first.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            previous: self.last,
+        };
+        let spare = spare::take(shared);
+        let target = target.max(spare.as_ref().map_or(0, |spare| spare.bytes));
+        let (disk, dir) = (shared.disk.as_ref(), shared.dir.as_path());
+        let file = Arc::new(match spare {
+            Some(spare) => WalFile::reuse(disk, dir, &header, target, spare)?,
+            None => WalFile::create(disk, dir, &header, target)?,
+        });
+        shared.crash_point("segment:unnamed")?;
+        shared.publish(&file)?;
+        shared.crash_point("segment:created")?;
+        let state = FileState {
+            file: Arc::clone(&file),
+            bytes: target,
+            index_log_bytes: 0,
+            end: FILE_HEADER_BYTES,
+            last: None,
+            positions: Some(Vec::new()),
+            open: Some(OpenExtents::default()),
+            live_bytes: 0,
+        };
+        shared.index.write().files.insert(id, state);
+        self.active = Some(Active {
+            file,
+            end: FILE_HEADER_BYTES,
+            allocated: target,
+            synced: FILE_HEADER_BYTES,
+            next: first,
+        });
+        Ok(())
+    }
+
+    /// Lets readers see what was written.
+    fn publish(
+        &self,
+        shared: &Shared,
+        headers: &[(u64, [u8; FRAME_HEADER_BYTES])],
+        entries: Vec<EntryFrame>,
+    ) {
+        let Some(active) = &self.active else { return };
+        let mut index = shared.index.write();
+        index.last = self.last;
+        if let Some(state) = index.files.get_mut(&active.file.id) {
+            state.end = active.end;
+            state.last = self.last;
+            state.positions.get_or_insert_default().extend(headers.iter().map(|(position, _)| *position));
+        }
+        drop(index);
+        let mut cache = shared.cache.lock();
+        for (entry, (position, _)) in entries.into_iter().zip(headers) {
+            let EntryFrame { log_id, parts } = entry;
+            let payload_at = position + FRAME_HEADER_BYTES as u64;
+            cache.push(active.file.id.number(), payload_at, StoredEntry { log_id, parts });
+        }
+    }
+}
+
+impl Active {
+    fn frame_headers(&self, entries: &[EntryFrame]) -> Vec<(u64, [u8; FRAME_HEADER_BYTES])> {
+        let mut position = self.end;
+        let frames = entries.iter().map(|entry| {
+            let header = FrameHeader {
+                kind: FrameKind::Entry,
+                payload_len: entry.parts.iter().map(|part| part.len() as u32).sum(),
+                payload_crc: crc_of(entry.parts.iter().map(|part| &part[..])),
+                log_id: entry.log_id,
+                synced_upto: self.synced,
+            };
+            let at = position;
+            position += header.frame_len();
+            (at, header.encode(self.file.salt, at))
+        });
+        frames.collect()
+    }
+
+    /// Takes space for `needed` more bytes, and some ahead: a write inside the file's length makes for
+    /// a cheaper sync.
+    fn make_room(&mut self, shared: &Shared, needed: u64, space: Space) -> Result<(), Error> {
+        let need = self.end + needed;
+        if need <= self.allocated {
+            return Ok(());
+        }
+        let ahead = self.allocated.saturating_add(shared.options.allocate_bytes);
+        let wish = need.max(ahead.min(shared.options.segment_bytes));
+        let mut target = shared.permit(self.allocated, need, wish, space);
+        if target.is_err() && spare::give_up(shared)? {
+            target = shared.permit(self.allocated, need, wish, space);
+        }
+        let target = target?;
+        if let Err(error) = self.file.disk.allocate(target) {
+            return Err(self.undo(shared, error));
+        }
+        self.set_allocated(shared, target);
+        Ok(())
+    }
+
+    /// Takes back a write that failed, so that nothing of it can come to life after a crash.
+    fn undo(&mut self, shared: &Shared, error: std::io::Error) -> Error {
+        let cut = self.file.disk.set_len(self.end).and_then(|()| self.file.disk.sync_data());
+        if let Err(error) = cut {
+            return shared.stop("take back a failed write to", &self.file.name, &error);
+        }
+        self.synced = self.end;
+        self.set_allocated(shared, self.end);
+        Error::io("write", &self.file.name)(error)
+    }
+
+    /// Gives back space that was taken ahead, and syncs for the last time.
+    fn close(&mut self, shared: &Shared) -> Result<(), Error> {
+        let has_more = self.allocated > self.end;
+        if has_more {
+            self.file.disk.set_len(self.end).map_err(Error::io("cut", &self.file.name))?;
+            self.set_allocated(shared, self.end);
+        }
+        if has_more || self.synced < self.end {
+            shared.sync_file(&self.file)?;
+            self.synced = self.end;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_allocated(&mut self, shared: &Shared, allocated: u64) {
+        self.allocated = allocated;
+        if let Some(state) = shared.index.write().files.get_mut(&self.file.id) {
+            state.bytes = allocated;
+        }
+    }
+}
