@@ -166,6 +166,7 @@ impl Opener {
             segment_bytes,
             // The metadata journal serves no records.
             cache_bytes: if id == METADATA { 1 << 20 } else { cache_bytes },
+            page_cache_bytes: u64::try_from(config.hot_page_cache_bytes).unwrap_or(0) / share.max(1) as u64,
             relocate_below_bytes: segment_bytes / 16,
             relocate_above_bytes: wal_bytes / 2,
             checkpoint_bytes: (wal_bytes / 16).clamp(1 << 20, 64 << 20),

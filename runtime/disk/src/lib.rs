@@ -70,6 +70,11 @@ pub trait DiskFile: Send + Sync + 'static {
     fn allocate_written(&self, len: u64) -> io::Result<()> {
         self.write_zeros(self.len()?, len)
     }
+    /// What was written there, and synced, need not stay in memory: a hint, for reading and writing
+    /// files that are larger than what memory is to be spent on.
+    fn drop_cached(&self, from: u64, len: u64) {
+        let _ = (from, len);
+    }
     /// Writes zeros from `from` to before `to`.
     fn write_zeros(&self, from: u64, to: u64) -> io::Result<()> {
         let zeros = [0; 4096];

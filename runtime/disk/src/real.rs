@@ -2,12 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, OFlags};
+use rustix::fs::{Advice, FallocateFlags, OFlags};
 use rustix::io::Errno;
 
 use crate::{Disk, DiskFile};
@@ -150,6 +151,13 @@ impl DiskFile for RealFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
+    }
+
+    fn drop_cached(&self, from: u64, len: u64) {
+        if let Some(len) = NonZeroU64::new(len) {
+            // A file system that cannot do this keeps the pages, which harms nobody.
+            let _ = rustix::fs::fadvise(&self.file, from, Some(len), Advice::DontNeed);
+        }
     }
 
     /// Past the page cache, where it would only push out what is wanted.

@@ -24,6 +24,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Bytes of recent batches held in memory.
     pub cache_bytes: usize,
+    /// Bytes of the newest entries that stay in the operating system's page cache.
+    pub page_cache_bytes: u64,
     /// A closed WAL file with no more live bytes than this has them copied forward, so that it can go.
     pub relocate_below_bytes: u64,
     /// Nothing is copied forward while the WAL is no larger than this.
@@ -86,6 +88,7 @@ impl Options {
             transport: None,
             segment_bytes: 64 * MIB as u64,
             cache_bytes: 32 * MIB,
+            page_cache_bytes: 512 * MIB as u64,
             relocate_below_bytes: 4 * MIB as u64,
             relocate_above_bytes: 256 * MIB as u64,
             entry_bytes: 4 * MIB,

@@ -89,6 +89,7 @@ impl Thread {
         let mut preparing: Option<JoinHandle<()>> = None;
         while let Ok((job, done)) = queue.recv() {
             done(self.perform(&job).map_err(io::Error::other));
+            self.wal.trim_page_cache();
             if self.wal.wants_spare() && preparing.as_ref().is_none_or(JoinHandle::is_finished) {
                 preparing = self.prepare_spare();
             }

@@ -1,8 +1,10 @@
 //! An open numbered file.
 
 use std::io::IoSlice;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::BytesMut;
 use tidemill_disk::{Disk, DiskFile};
@@ -22,6 +24,8 @@ pub(crate) struct WalFile {
     /// The entry before the file's first one.
     pub(crate) previous: Option<LogId>,
     pub(crate) disk: Arc<dyn DiskFile>,
+    /// Nothing below is to stay in the page cache.
+    uncached_upto: AtomicU64,
 }
 
 impl WalFile {
@@ -78,7 +82,18 @@ impl WalFile {
             let _ = disk.remove(&dir.join(format!("{name}{TEMPORARY}"))); // or the next open removes it
             return Err(Error::io("write", &name)(error));
         }
-        Ok(WalFile { id: header.id, name, salt: header.salt, previous: header.previous, disk: file })
+        Ok(Self::new(header, name, file))
+    }
+
+    fn new(header: &FileHeader, name: String, disk: Arc<dyn DiskFile>) -> WalFile {
+        WalFile {
+            id: header.id,
+            name,
+            salt: header.salt,
+            previous: header.previous,
+            disk,
+            uncached_upto: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn open(disk: &dyn Disk, dir: &Path, id: FileId, journal_id: u32) -> Result<WalFile, Error> {
@@ -88,7 +103,7 @@ impl WalFile {
         let mut bytes = vec![0; len.min(FILE_HEADER_BYTES) as usize];
         file.read_exact_at(&mut bytes, 0).map_err(Error::io("read", &name))?;
         let header = FileHeader::decode(&bytes, id, journal_id)?;
-        Ok(WalFile { id, name, salt: header.salt, previous: header.previous, disk: file })
+        Ok(Self::new(&header, name, file))
     }
 
     pub(crate) fn len(&self) -> Result<u64, Error> {
@@ -103,6 +118,21 @@ impl WalFile {
             _ => Error::io("read", &self.name)(error),
         })?;
         Ok(bytes)
+    }
+
+    /// As [`WalFile::read`], for as much as is worth giving back to the page cache.
+    pub(crate) fn read_batches(&self, position: u64, len: usize) -> Result<BytesMut, Error> {
+        let bytes = self.read(position, len)?;
+        if position + len as u64 <= self.uncached_upto.load(Ordering::Relaxed) {
+            self.disk.drop_cached(position, len as u64);
+        }
+        Ok(bytes)
+    }
+
+    /// Gives the pages of what was written back to the operating system.
+    pub(crate) fn give_back(&self, range: Range<u64>) {
+        self.uncached_upto.fetch_max(range.end, Ordering::Relaxed);
+        self.disk.drop_cached(range.start, range.end - range.start);
     }
 
     pub(crate) fn read_frame_header(&self, position: u64) -> Result<FrameHeader, Error> {

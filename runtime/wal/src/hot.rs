@@ -202,7 +202,7 @@ fn continues(run: &[BatchExtent], extent: &BatchExtent) -> bool {
 fn read_run(file: &WalFile, run: &[BatchExtent], batches: &mut Vec<RecordBatch>) -> Result<(), Error> {
     let Some(first) = run.first() else { return Ok(()) };
     let len = run.iter().map(|extent| extent.size as usize).sum();
-    let mut bytes = file.read(first.position, len)?;
+    let mut bytes = file.read_batches(first.position, len)?;
     for extent in run {
         let batch = bytes.split_to(extent.size as usize);
         batches.push(patched(batch, extent).map_err(|error| not_a_batch(file, extent, &error))?);
@@ -229,7 +229,7 @@ fn not_a_batch(file: &WalFile, extent: &BatchExtent, error: &tidemill_records::E
 
 /// Reads and checks batches as they are stored, for copying them elsewhere.
 pub(crate) fn read_stored(file: &WalFile, extent: &BatchExtent) -> Result<Bytes, Error> {
-    let bytes = file.read(extent.position, extent.size as usize)?.freeze();
+    let bytes = file.read_batches(extent.position, extent.size as usize)?.freeze();
     let checked = RecordBatch::parse(bytes.clone()).and_then(|batch| batch.verify_crc());
     checked.map_err(|error| not_a_batch(file, extent, &error))?;
     Ok(bytes)

@@ -57,6 +57,7 @@ mod hot;
 mod index;
 mod names;
 mod options;
+mod page_cache;
 mod read;
 mod reclaim;
 mod recovery;

@@ -13,6 +13,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Bound of the cache of closed files' batch indexes.
     pub index_cache_bytes: usize,
+    /// Bytes of the newest entries that stay in the operating system's page cache.
+    pub page_cache_bytes: u64,
     /// Bound of all files together for [`Space::Normal`](crate::Space::Normal) writes.
     pub max_bytes: u64,
     /// Free space on the file system, and room above `max_bytes`, that producers' data may not use.
@@ -40,6 +42,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             cache_bytes: 32 << 20,
             index_cache_bytes: 16 << 20,
+            page_cache_bytes: 512 << 20,
             max_bytes: u64::MAX,
             reserve_bytes: 64 << 20,
             allocate_bytes: 4 << 20,

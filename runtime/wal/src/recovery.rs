@@ -82,6 +82,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<
         cache: Mutex::new(EntryCache::new(options.cache_bytes)),
         sections: Mutex::new(SectionCache::new(options.index_cache_bytes)),
         spares: Mutex::default(),
+        page_cache: Mutex::default(),
         stopped: OnceLock::new(),
         disk,
         dir: dir.to_path_buf(),

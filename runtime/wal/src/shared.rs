@@ -1,7 +1,8 @@
 //! What all parts of an open log share.
 //!
 //! Locks, in the order they are taken: `maintenance`, `writer`, `vote` / `saved_purged`, `index`,
-//! `cache` / `sections` / `spares`. Only the first three are held across I/O, none of which a reader takes.
+//! `cache` / `sections` /
+//! `spares` / `page_cache`. Only the first three are held across I/O, none of which a reader takes.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,7 @@ use crate::hot::span::SectionRef;
 use crate::index::Index;
 use crate::names::TEMPORARY;
 use crate::options::Options;
+use crate::page_cache::PageCache;
 use crate::spare::Spares;
 use crate::types::{LogId, Space};
 use crate::writer::Writer;
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) cache: Mutex<EntryCache>,
     pub(crate) sections: Mutex<SectionCache>,
     pub(crate) spares: Mutex<Spares>,
+    pub(crate) page_cache: Mutex<PageCache>,
     pub(crate) stopped: OnceLock<String>,
 }
 

@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::shared::Shared;
 use crate::types::{EntryFrame, HotBatch, LogBounds, LogId, Recovered, Space, StoredEntry};
 use crate::usage::{self, Pin, Reclaimed, Usage};
-use crate::{checkpoint, read, reclaim, recovery, spare, truncate, writer};
+use crate::{checkpoint, page_cache, read, reclaim, recovery, spare, truncate, writer};
 
 /// The write-ahead log of one journal. Clones are the same log. Every call blocks; one thread at a
 /// time appends, truncates and purges, any number read.
@@ -38,6 +38,12 @@ impl Wal {
     /// Makes everything appended so far durable. A failure stops the log for good.
     pub fn sync(&self) -> Result<(), Error> {
         writer::sync(self.shared())
+    }
+
+    /// Lets memory go that holds what lies further behind the end than the log is to keep there. Takes
+    /// no longer than a few system calls, but is better done when nobody waits.
+    pub fn trim_page_cache(&self) {
+        page_cache::trim(self.shared());
     }
 
     /// Entries of `range` that exist, in order, until their payloads exceed `max_bytes` (at least

@@ -77,6 +77,7 @@ pub(crate) fn sync(shared: &Shared) -> Result<(), Error> {
         _ => return Ok(()),
     };
     shared.sync_file(&file)?;
+    shared.page_cache.lock().synced(&file, end);
     shared.crash_point("append:synced")?;
     if let Some(active) = &mut shared.writer.lock().active
         && Arc::ptr_eq(&active.file, &file)

@@ -108,6 +108,8 @@ pub struct BrokerConfig {
     pub wal_segment_bytes: i64,
     /// Bound of the in-memory cache of recent batches, over all journals.
     pub hot_cache_bytes: i64,
+    /// Bytes of the newest records that stay in the operating system's page cache, over all journals.
+    pub hot_page_cache_bytes: i64,
     /// Threads that validate and decompress record batches; 0 takes one per core.
     pub cpu_workers: i32,
     /// Most topics that metrics name one by one; the rest is counted together.
@@ -158,6 +160,7 @@ impl Default for BrokerConfig {
             disk_reserve_bytes: 256 << 20,
             wal_segment_bytes: 64 << 20,
             hot_cache_bytes: 64 << 20,
+            hot_page_cache_bytes: 1 << 30,
             cpu_workers: 0,
             metrics_max_topics: 1000,
         }

@@ -158,6 +158,8 @@ pub(super) static SETTINGS: &[BrokerSetting] = &[
     setting!("wal.segment.bytes", wal_segment_bytes: i64, (64 << 10)..=(4 << 30), "Size of one WAL file."),
     setting!("hot.cache.bytes", hot_cache_bytes: i64, 0..=i64::MAX,
         "Bound of the in-memory cache of recent batches, over all journals."),
+    setting!("hot.page.cache.bytes", hot_page_cache_bytes: i64, 0..=i64::MAX,
+        "Bytes of the newest records that stay in the operating system's page cache, over all journals."),
     setting!("cpu.workers", cpu_workers: i32, 0..=1024,
         "Threads that validate and decompress record batches; 0 takes one per core."),
     setting!("metrics.max.topics", metrics_max_topics: i32, 0..=1_000_000,
