@@ -15,6 +15,7 @@
 //! `docs/decisions/2026-11-22-journal-on-openraft.md` says why it is built this way.
 
 mod checkpoint;
+mod durable;
 mod entry;
 mod error;
 mod health;

@@ -37,7 +37,7 @@ pub struct Options {
     /// Bytes that may wait before [`Journal::room`](crate::Journal::room) makes callers wait; at
     /// twice as much a command is refused.
     pub queue_bytes: usize,
-    /// Entries on their way to disk at once. More than one pays off only over a network.
+    /// Most entries on their way to disk at once; small ones are two at most.
     pub entries_in_flight: usize,
     /// Free space kept on the file system for commands that make room (archive commits, trims,
     /// and the like) when appends are refused already.
@@ -94,7 +94,7 @@ impl Options {
             entry_bytes: 4 * MIB,
             command_bytes: 64 * MIB,
             queue_bytes: 64 * MIB,
-            entries_in_flight: 1,
+            entries_in_flight: 8,
             reserve_bytes: 128 * MIB as u64,
             wal_bytes: u64::MAX,
             checkpoint_interval: Duration::from_secs(5),

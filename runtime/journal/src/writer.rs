@@ -1,7 +1,12 @@
-//! The thread that writes the log, one per journal.
+//! The threads that write the log, two per journal.
 //!
 //! Openraft wants writes serialised and told when they are durable; fsync wants a thread that may
-//! block. Nothing is reported before the fsync. A failed *write* left the log as it was and is tried
+//! block. Each thread takes the next job and writes it, one at a time and so in order. If nobody syncs
+//! at the moment it then does, and as long as there is something to sync; meanwhile the other thread
+//! writes what comes, for the next fsync to make durable all at once. So a lone write is synced by the
+//! thread that wrote it, and under load the disk never waits for a write.
+//!
+//! Nothing is reported before the fsync. A failed *write* left the log as it was and is tried
 //! again until it works, with the journal marked as stalled meanwhile: openraft would take the
 //! error for the end. A failed *fsync* is the end: nobody knows what is on disk.
 
@@ -11,14 +16,54 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tidemill_disk::Disk;
 use tidemill_wal::{EntryFrame, LogId, Space, Wal};
 
 use crate::Error;
+use crate::durable::Unsettled;
 use crate::health::Health;
 
 /// Told how a job went.
-pub(crate) type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
+pub(crate) enum Done {
+    /// Whoever asked for it.
+    Call(Box<dyn FnOnce(io::Result<()>) + Send>),
+    /// Whoever waits for entries to be on disk.
+    Settle(Unsettled),
+}
+
+impl Done {
+    pub(crate) fn call(tell: impl FnOnce(io::Result<()>) + Send + 'static) -> Done {
+        Done::Call(Box::new(tell))
+    }
+
+    fn tell(self, result: io::Result<()>) {
+        match self {
+            Done::Call(tell) => tell(result),
+            Done::Settle(unsettled) => unsettled.settle(&result),
+        }
+    }
+
+    /// Tells all of them, those who wait for entries with one wake-up.
+    fn tell_all(all: Vec<Done>, result: &Result<(), String>) {
+        let result = || result.clone().map_err(io::Error::other);
+        let mut unsettled: Option<Unsettled> = None;
+        for done in all {
+            match done {
+                Done::Call(tell) => tell(result()),
+                Done::Settle(further) => {
+                    unsettled = Some(match unsettled.take() {
+                        Some(before) => before.and(further),
+                        None => further,
+                    });
+                }
+            }
+        }
+        if let Some(unsettled) = unsettled {
+            unsettled.settle(&result());
+        }
+    }
+}
 
 /// Something to be made durable, in order.
 pub(crate) enum Job {
@@ -35,14 +80,14 @@ pub(crate) enum Job {
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LAST_RETRY: Duration = Duration::from_millis(500);
 
-/// Hands jobs to the thread. The thread ends when the last of these is dropped.
+/// Hands jobs to the threads. They end when the last of these is dropped.
 #[derive(Clone)]
 pub(crate) struct Writer {
     jobs: Sender<(Job, Done)>,
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the threads; the one that is answered ends last.
     pub(crate) fn start(
         journal_id: u32,
         wal: Wal,
@@ -50,18 +95,29 @@ impl Writer {
         health: Arc<Health>,
     ) -> Result<(Writer, JoinHandle<()>), Error> {
         let (jobs, queue) = channel();
-        let thread = std::thread::Builder::new()
-            .name(format!("journal-{journal_id}"))
-            .spawn(move || Thread { wal, disk, health }.run(&queue))
-            .map_err(|e| Error::Storage(format!("cannot start the log's thread: {e}")))?;
-        Ok((Writer { jobs }, thread))
+        let queue = Mutex::new(queue);
+        let shared = Arc::new(Threads { queue, wal, disk, health, syncs: Mutex::default() });
+        let spawn = |run: Box<dyn FnOnce() + Send>| {
+            let spawned = std::thread::Builder::new().name(format!("journal-{journal_id}")).spawn(run);
+            spawned.map_err(|e| Error::Storage(format!("cannot start the log's threads: {e}")))
+        };
+        let first = shared.clone();
+        let first = spawn(Box::new(move || first.run()))?;
+        let second = spawn(Box::new(move || {
+            shared.run();
+            let _ = first.join();
+            // The folder may be opened again once these have ended.
+            let preparing = shared.syncs.lock().preparing.take();
+            let _ = preparing.map(JoinHandle::join);
+        }))?;
+        Ok((Writer { jobs }, second))
     }
 
     /// Queues a job.
     pub(crate) fn submit(&self, job: Job, done: Done) {
         if let Err(refused) = self.jobs.send((job, done)) {
             let (_, done) = refused.0;
-            done(Err(io::Error::other("the log's thread has ended")));
+            done.tell(Err(io::Error::other("the log's thread has ended")));
         }
     }
 
@@ -70,7 +126,7 @@ impl Writer {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         self.submit(
             job,
-            Box::new(move |result| {
+            Done::call(move |result| {
                 let _ = sender.send(result);
             }),
         );
@@ -78,39 +134,52 @@ impl Writer {
     }
 }
 
-struct Thread {
+struct Threads {
+    queue: Mutex<Receiver<(Job, Done)>>,
     wal: Wal,
     disk: Arc<dyn Disk>,
     health: Arc<Health>,
+    syncs: Mutex<Syncs>,
 }
 
-impl Thread {
-    fn run(&self, queue: &Receiver<(Job, Done)>) {
-        let mut preparing: Option<JoinHandle<()>> = None;
-        while let Ok((job, done)) = queue.recv() {
-            done(self.perform(&job).map_err(io::Error::other));
-            self.wal.trim_page_cache();
-            if self.wal.wants_spare() && preparing.as_ref().is_none_or(JoinHandle::is_finished) {
-                preparing = self.prepare_spare();
+/// What is written and waits for an fsync.
+#[derive(Default)]
+struct Syncs {
+    waiting: Vec<Done>,
+    /// One of the threads syncs.
+    is_busy: bool,
+    /// The thread that writes a file for the next segment.
+    preparing: Option<JoinHandle<()>>,
+}
+
+impl Threads {
+    fn run(&self) {
+        while let Some(written) = self.write_next() {
+            let Some(done) = written else { continue };
+            let mut syncs = self.syncs.lock();
+            syncs.waiting.push(done);
+            if !std::mem::replace(&mut syncs.is_busy, true) {
+                drop(syncs);
+                self.sync_all();
             }
         }
-        // The folder may be opened again once this thread has ended.
-        let _ = preparing.map(JoinHandle::join);
     }
 
-    /// Has a file for the next segment written beside this thread. Without one, writing is slower.
-    fn prepare_spare(&self) -> Option<JoinHandle<()>> {
-        let wal = self.wal.clone();
-        let thread = std::thread::Builder::new().name("spare-segment".into());
-        let spawned = thread.spawn(move || {
-            if let Err(error) = wal.prepare_spare() {
-                tracing::warn!(%error, "no file was made for the next segment");
-            }
-        });
-        spawned.ok()
+    /// Does the next job up to its fsync. Answers whom to tell of that, if anybody; none when there
+    /// are no more jobs.
+    fn write_next(&self) -> Option<Option<Done>> {
+        let queue = self.queue.lock();
+        let (job, done) = queue.recv().ok()?;
+        let result = self.write(&job);
+        drop(queue);
+        if result.is_ok() && matches!(job, Job::Append(_)) {
+            return Some(Some(done));
+        }
+        done.tell(result.map_err(io::Error::other));
+        Some(None)
     }
 
-    fn perform(&self, job: &Job) -> Result<(), tidemill_wal::Error> {
+    fn write(&self, job: &Job) -> Result<(), tidemill_wal::Error> {
         let result = self.persist(|| match job {
             // The proposer has left the reserve alone already; what is in Raft's hands has to go on.
             Job::Append(entries) => self.wal.append(entries.clone(), Space::Reserve),
@@ -119,19 +188,56 @@ impl Thread {
             Job::Purge(upto) => self.wal.purge_upto(*upto),
         });
         let result = result.and_then(|()| match job {
-            Job::Append(_) => self.sync(),
+            Job::Append(_) => self.crash_point("journal: written, not synced"),
             _ => Ok(()),
         });
+        self.stop_on(result)
+    }
+
+    /// Syncs until nothing waits for it.
+    fn sync_all(&self) {
+        loop {
+            let waiting = {
+                let mut syncs = self.syncs.lock();
+                if syncs.waiting.is_empty() {
+                    syncs.is_busy = false;
+                    return;
+                }
+                std::mem::take(&mut syncs.waiting)
+            };
+            let synced = self.wal.sync().and_then(|()| self.crash_point("journal: synced, not applied"));
+            let result = self.stop_on(synced).map_err(|error| error.to_string());
+            Done::tell_all(waiting, &result);
+            self.wal.trim_page_cache();
+            self.prepare_spare();
+        }
+    }
+
+    /// Has a file for the next segment written beside these threads, if one is wanted. Without one,
+    /// writing is slower.
+    fn prepare_spare(&self) {
+        if !self.wal.wants_spare() {
+            return;
+        }
+        let mut syncs = self.syncs.lock();
+        if syncs.preparing.as_ref().is_some_and(|preparing| !preparing.is_finished()) {
+            return;
+        }
+        let wal = self.wal.clone();
+        let thread = std::thread::Builder::new().name("spare-segment".into());
+        let spawned = thread.spawn(move || {
+            if let Err(error) = wal.prepare_spare() {
+                tracing::warn!(%error, "no file was made for the next segment");
+            }
+        });
+        syncs.preparing = spawned.ok();
+    }
+
+    fn stop_on(&self, result: Result<(), tidemill_wal::Error>) -> Result<(), tidemill_wal::Error> {
         if let Err(error) = &result {
             self.health.stop(error.to_string());
         }
         result
-    }
-
-    fn sync(&self) -> Result<(), tidemill_wal::Error> {
-        self.crash_point("journal: written, not synced")?;
-        self.wal.sync()?;
-        self.crash_point("journal: synced, not applied")
     }
 
     fn crash_point(&self, name: &'static str) -> Result<(), tidemill_wal::Error> {

@@ -50,14 +50,12 @@ pub(crate) fn append(shared: &Shared, entries: Vec<EntryFrame>, space: Space) ->
     };
     active.make_room(shared, needed, space)?;
     let headers = active.frame_headers(&entries);
-    let bufs: Vec<IoSlice<'_>> = headers
-        .iter()
-        .zip(&entries)
-        .flat_map(|((_, header), entry)| {
-            let parts = entry.parts.iter().map(|part| IoSlice::new(part));
-            std::iter::once(IoSlice::new(header)).chain(parts)
-        })
-        .collect();
+    let padding = active.padding(needed);
+    let frames = headers.iter().zip(&entries).flat_map(|((_, header), entry)| {
+        let parts = entry.parts.iter().map(|part| IoSlice::new(part));
+        std::iter::once(IoSlice::new(header)).chain(parts)
+    });
+    let bufs: Vec<IoSlice<'_>> = frames.chain([IoSlice::new(padding)]).collect();
     if let Err(error) = active.file.disk.write_all_at(&bufs, active.end) {
         return Err(active.undo(shared, error));
     }
@@ -191,7 +189,18 @@ impl Writer {
     }
 }
 
+/// What file systems and disks read and write at least, and keep in memory.
+const BLOCK: [u8; 4096] = [0; 4096];
+
 impl Active {
+    /// Zeros from behind `needed` more bytes to the end of their last block, as far as the file goes.
+    /// A block that is not in memory and is written in part would have to be read from disk first.
+    fn padding(&self, needed: u64) -> &'static [u8] {
+        let end = self.end + needed;
+        let padded = end.next_multiple_of(BLOCK.len() as u64).min(self.allocated);
+        BLOCK.get(..padded.saturating_sub(end) as usize).unwrap_or_default()
+    }
+
     fn frame_headers(&self, entries: &[EntryFrame]) -> Vec<(u64, [u8; FRAME_HEADER_BYTES])> {
         let mut position = self.end;
         let frames = entries.iter().map(|entry| {

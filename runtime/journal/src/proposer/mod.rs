@@ -1,8 +1,10 @@
 //! Group commit: everything that waits becomes one entry.
 //!
 //! Openraft appends and fsyncs once per proposal, inside its core, and its own queue has no bound.
-//! So the bound is here: one task takes what has gathered while the last entry was on its way to
-//! disk, fairly ([`queue`]), and proposes it as one entry.
+//! So the bound is here: one task takes what has gathered while the last entries were on their way to
+//! disk, fairly ([`queue`]), and proposes it as one entry. Two are on their way at a time, so that the
+//! disk finds the next one ready; more if they are worth it, since what is written while the last
+//! fsync still runs is all made durable by the next.
 //!
 //! A disk that is full, or refuses writes, must not reach openraft, which takes any storage error
 //! for the end. Space is therefore looked at before anything is proposed; and when a write fails
@@ -10,15 +12,17 @@
 //! what is the matter (`health.rs`).
 
 mod queue;
+mod slots;
 mod waiters;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tidemill_state::Command;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use self::queue::{Item, Queue};
+use self::slots::{Slot, Slots};
 pub use self::waiters::Pending;
 use self::waiters::Waiter;
 pub(crate) use self::waiters::{Failure, Waiters};
@@ -29,6 +33,12 @@ use crate::space::{Space, makes_room};
 
 /// Most commands of one entry, well below what the entry format allows.
 const ENTRY_COMMANDS: usize = 16 << 10;
+/// Entries on their way whatever their size.
+const SMALL_ENTRIES: usize = 2;
+/// Waiting bytes that are worth an entry beyond those.
+const WORTHY_BYTES: usize = 60 << 10;
+/// Bound of such an entry: others should not have to wait behind many large ones.
+const FURTHER_ENTRY_BYTES: usize = 512 << 10;
 
 /// The way in: commands that wait for the proposer.
 pub(crate) struct Inbox {
@@ -155,7 +165,7 @@ pub(crate) struct Proposer<L> {
 impl<L: Log> Proposer<L> {
     /// Runs until the journal ends, one way or another; then nothing waits any more.
     pub(crate) async fn run(self) {
-        let slots = Arc::new(Semaphore::new(self.entries_in_flight.max(1)));
+        let slots = Arc::new(Slots::default());
         let mut in_flight: Vec<Arc<Waiters>> = Vec::new();
         while !self.is_ending() {
             if let Some(error) = self.health.refusal() {
@@ -168,7 +178,6 @@ impl<L: Log> Proposer<L> {
                 slot = self.work(&slots) => slot,
             };
             in_flight.retain(|waiters| waiters.is_in_flight());
-            let Some(slot) = slot else { break };
             self.propose(slot, &mut in_flight).await;
         }
         let ended = || self.health.refusal().unwrap_or_else(|| Error::Stopped("it has ended".into()));
@@ -182,13 +191,10 @@ impl<L: Log> Proposer<L> {
     }
 
     /// Lets what is on its way arrive, unless the journal stops first.
-    async fn finish(&self, slots: &Semaphore) {
-        let all = u32::try_from(self.entries_in_flight.max(1)).unwrap_or(u32::MAX);
-        let arrived = slots.acquire_many(all);
-        tokio::pin!(arrived);
-        while self.health.stopped().is_none() {
+    async fn finish(&self, slots: &Slots) {
+        while self.health.stopped().is_none() && !slots.is_empty() {
             tokio::select! {
-                _ = &mut arrived => return,
+                () = slots.left() => {}
                 () = self.health.changed.notified() => {}
             }
         }
@@ -196,15 +202,28 @@ impl<L: Log> Proposer<L> {
 
     /// Waits until there is something to propose, and leave to propose it. Waiting for leave comes
     /// last: what arrives meanwhile joins the entry.
-    async fn work(&self, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        while self.inbox.is_empty() {
-            self.inbox.arrived.notified().await;
+    async fn work(&self, slots: &Arc<Slots>) -> Slot {
+        loop {
+            let small = SMALL_ENTRIES.min(self.entries_in_flight.max(1));
+            let limit = match self.inbox.bytes() {
+                0 if self.inbox.is_empty() => 0,
+                WORTHY_BYTES.. => self.entries_in_flight.max(1),
+                _ => small,
+            };
+            if let Some(slot) = slots.take(limit) {
+                return slot;
+            }
+            tokio::select! {
+                () = self.inbox.arrived.notified() => {}
+                () = slots.left() => {}
+            }
         }
-        slots.clone().acquire_owned().await.ok()
     }
 
-    async fn propose(&self, slot: OwnedSemaphorePermit, in_flight: &mut Vec<Arc<Waiters>>) {
-        let items = self.admitted(self.inbox.take(self.entry_bytes));
+    async fn propose(&self, slot: Slot, in_flight: &mut Vec<Arc<Waiters>>) {
+        let is_further = slot.others >= SMALL_ENTRIES;
+        let limit = if is_further { FURTHER_ENTRY_BYTES.min(self.entry_bytes) } else { self.entry_bytes };
+        let items = self.admitted(self.inbox.take(limit));
         if items.is_empty() {
             return;
         }
@@ -229,7 +248,7 @@ impl<L: Log> Proposer<L> {
         &self,
         commands: Vec<Command>,
         senders: Vec<Waiter>,
-        slot: OwnedSemaphorePermit,
+        slot: Slot,
         in_flight: &mut Vec<Arc<Waiters>>,
     ) {
         let slot = Arc::new(slot);

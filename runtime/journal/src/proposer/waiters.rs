@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 use tidemill_state::Outcome;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
+use super::slots::Slot;
 use crate::Error;
 
 /// Where the outcome of one command goes.
@@ -26,12 +27,12 @@ pub(crate) enum Failure {
 /// in flight until it is decided or failed, even when nobody waits any more.
 pub(crate) struct Waiters {
     slots: Mutex<Vec<Waiter>>,
-    in_flight: Mutex<Option<Arc<OwnedSemaphorePermit>>>,
+    in_flight: Mutex<Option<Arc<Slot>>>,
 }
 
 impl Waiters {
     /// Those who wait, and what is held until the last of the entries that share it is decided.
-    pub(crate) fn new(slots: Vec<Waiter>, in_flight: impl Into<Arc<OwnedSemaphorePermit>>) -> Waiters {
+    pub(crate) fn new(slots: Vec<Waiter>, in_flight: impl Into<Arc<Slot>>) -> Waiters {
         Waiters { slots: Mutex::new(slots), in_flight: Mutex::new(Some(in_flight.into())) }
     }
 

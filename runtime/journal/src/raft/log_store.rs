@@ -15,8 +15,9 @@ use tidemill_wal::{EntryFrame, StoredEntry, Wal};
 use super::types::{Body, Entry, LogId, StorageError, TypeConfig, Vote, raft_log_id, wal_log_id};
 use super::wire::{self, WireVote};
 use crate::Error;
+use crate::durable::{Durable, is_alone};
 use crate::entry::{MembershipRecord, Payload};
-use crate::writer::{Job, Writer};
+use crate::writer::{Done, Job, Writer};
 
 /// How much of the log is read at once when only its entries' kinds are wanted.
 const SCAN_BYTES: u64 = 16 << 20;
@@ -84,6 +85,10 @@ pub(crate) struct LogStore {
     pub(crate) wal: Wal,
     pub(crate) writer: Writer,
     pub(crate) recent: Arc<Mutex<Recent>>,
+    pub(crate) durable: Arc<Durable>,
+    pub(crate) node_id: u64,
+    /// Nobody else holds the journal, as of the last entry.
+    pub(crate) is_alone: bool,
 }
 
 /// The log, as the tasks that feed the followers read it.
@@ -127,26 +132,45 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + Send,
         I::IntoIter: Send,
     {
-        let mut frames = Vec::new();
+        let mut frames: Vec<EntryFrame> = Vec::new();
         {
             let mut recent = self.recent.lock();
-            // Openraft waits for each append before the next, so whatever is here has been written.
+            // Whatever is here has been written, or will be before anybody wants to apply it.
             recent.shrink();
             for entry in entries {
                 let parts = parts(&entry.body).map_err(|e| storage(ErrorSubject::Logs, e))?;
-                if let Body::Commands(data) = &entry.body {
-                    data.set_logged();
+                match &entry.body {
+                    Body::Commands(data) => data.set_logged(),
+                    Body::Membership(membership) => {
+                        self.is_alone = is_alone(&membership.into(), self.node_id);
+                    }
+                    Body::Blank | Body::Raw(_) | Body::InLog => {}
                 }
                 frames.push(EntryFrame { log_id: wal_log_id(&entry.log_id), parts });
                 recent.insert(entry);
             }
         }
-        self.writer.submit(Job::Append(frames), Box::new(move |result| callback.log_io_completed(result)));
+        let Some(last) = frames.last().map(|frame| frame.log_id.index) else {
+            callback.log_io_completed(Ok(()));
+            return Ok(());
+        };
+        let unsettled = self.durable.expect(last);
+        if self.is_alone {
+            self.writer.submit(Job::Append(frames), Done::Settle(unsettled));
+            callback.log_io_completed(Ok(()));
+        } else {
+            let settle = move |result| {
+                unsettled.settle(&result);
+                callback.log_io_completed(result);
+            };
+            self.writer.submit(Job::Append(frames), Done::call(settle));
+        }
         Ok(())
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
         self.recent.lock().truncate(log_id.index);
+        self.durable.truncate(log_id.index);
         self.run(Job::Truncate(log_id.index), ErrorVerb::Delete).await
     }
 

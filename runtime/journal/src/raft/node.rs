@@ -16,6 +16,7 @@ use super::state_machine::StateMachine;
 use super::types::{Body, Entry, Proposal, Snapshot, SnapshotSource, TypeConfig, voters};
 use super::wire::{self, Request, Response, WireEntry};
 use crate::Error;
+use crate::durable::{Durable, is_alone};
 use crate::entry::{EntryData, Payload};
 use crate::health::Health;
 use crate::machine::Machine;
@@ -59,8 +60,17 @@ impl Node {
         let config = Arc::new(config(options, alone)?);
         let recent = Arc::new(Mutex::new(Recent::default()));
         let network = Network { journal: options.journal_id, transport };
-        let log = LogStore { wal: machine.wal.clone(), writer, recent: recent.clone() };
-        let raft = Raft::new(options.node_id, config, network, log, StateMachine { machine, recent }).await;
+        let durable = Durable::new(machine.wal.bounds().last.map_or(0, |last| last.index + 1));
+        let log = LogStore {
+            wal: machine.wal.clone(),
+            writer,
+            recent: recent.clone(),
+            durable: durable.clone(),
+            node_id: options.node_id,
+            is_alone: is_alone(machine.position().1.record(), options.node_id),
+        };
+        let state_machine = StateMachine { machine, recent, durable };
+        let raft = Raft::new(options.node_id, config, network, log, state_machine).await;
         let raft = raft.map_err(|e| Error::Storage(e.to_string()))?;
         let node = Node { raft, node_id: options.node_id, health };
         node.initialize(&options.voters).await?;

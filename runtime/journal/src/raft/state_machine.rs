@@ -15,6 +15,7 @@ use super::types::{
 };
 use super::wire::{self, WireMembership};
 use crate::Error;
+use crate::durable::Durable;
 use crate::entry::{EntryData, Payload};
 use crate::machine::Machine;
 
@@ -22,11 +23,13 @@ use crate::machine::Machine;
 pub(crate) struct StateMachine {
     pub(crate) machine: Arc<Machine>,
     pub(crate) recent: Arc<Mutex<Recent>>,
+    pub(crate) durable: Arc<Durable>,
 }
 
 impl StateMachine {
     async fn apply_entry(&self, entry: Entry) -> Result<Vec<Outcome>, Error> {
         let log_id = wal_log_id(&entry.log_id);
+        self.durable.reached(log_id.index).await?;
         match entry.body {
             Body::Blank => self.machine.skip(log_id),
             Body::Membership(membership) => {

@@ -46,6 +46,11 @@ impl WireMembership {
     pub(crate) fn new(log_id: tidemill_wal::LogId, record: MembershipRecord) -> WireMembership {
         WireMembership { log_id: Some(WireLogId { term: log_id.term, index: log_id.index }), record }
     }
+
+    /// Who holds the journal.
+    pub(crate) fn record(&self) -> &MembershipRecord {
+        &self.record
+    }
 }
 
 /// One entry of an append; its payload follows the head.

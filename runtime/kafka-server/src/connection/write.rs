@@ -1,6 +1,7 @@
 //! Writing replies in order.
 
 use std::io::{self, IoSlice};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
@@ -10,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{Broken, State};
-use crate::dispatch::Reply;
+use crate::dispatch::{Refusal, Reply};
 use crate::response::Response;
 use crate::service::Service;
 
@@ -19,6 +20,9 @@ const MAX_SLICES: usize = 128;
 /// How often a write that does not get on is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// Answers that are ready together go into one system call, unless they are large.
+const TOGETHER_BYTES: usize = 64 << 10;
+
 /// Writes replies until there are no more.
 pub(super) async fn write_replies(
     mut writer: OwnedWriteHalf,
@@ -26,35 +30,100 @@ pub(super) async fn write_replies(
     state: &State<'_>,
 ) -> Result<(), Broken> {
     let peer = state.peer;
-    while let Some(reply) = replies.recv().await {
-        let response = match reply {
-            Reply::Now(response) => Some(response),
-            Reply::Nothing => None,
-            Reply::Later(answer) => answer.await.map_err(|refusal| {
-                tracing::warn!(%peer, %refusal, "connection closed");
-                Broken
-            })?,
-        };
-        if let Some(response) = response
-            && let Err(error) = write_response(&mut writer, response, state.service).await
+    let mut waiting = None;
+    while let Some(first) = next(&mut waiting, &mut replies).await {
+        let mut ready = Ready::default();
+        let mut refused = ready.add(answer(first).await);
+        while refused.is_none()
+            && ready.bytes < TOGETHER_BYTES
+            && let Ok(reply) = replies.try_recv()
         {
+            match answer_now(reply) {
+                Ok(answer) => refused = ready.add(answer),
+                Err(later) => {
+                    waiting = Some(later);
+                    break;
+                }
+            }
+        }
+        let count = ready.replies;
+        if let Err(error) = write_responses(&mut writer, ready.responses, state.service).await {
             tracing::debug!(%peer, %error, "connection lost");
             return Err(Broken);
         }
-        state.unwritten.send_modify(|count| *count = count.saturating_sub(1));
+        if let Some(refusal) = refused {
+            tracing::warn!(%peer, %refusal, "connection closed");
+            return Err(Broken);
+        }
+        state.unwritten.send_modify(|unwritten| *unwritten = unwritten.saturating_sub(count));
     }
     let _ = writer.shutdown().await;
     Ok(())
 }
 
-/// Writes the parts of a response without copying them together.
-async fn write_response(
+type Answer = Result<Option<Response>, Refusal>;
+
+async fn next(waiting: &mut Option<Reply>, replies: &mut mpsc::Receiver<Reply>) -> Option<Reply> {
+    match waiting.take() {
+        Some(reply) => Some(reply),
+        None => replies.recv().await,
+    }
+}
+
+async fn answer(reply: Reply) -> Answer {
+    match reply {
+        Reply::Now(response) => Ok(Some(response)),
+        Reply::Nothing => Ok(None),
+        Reply::Later(answer) => answer.await,
+    }
+}
+
+/// The answer, or the reply again if it is not ready.
+fn answer_now(reply: Reply) -> Result<Answer, Reply> {
+    match reply {
+        Reply::Now(response) => Ok(Ok(Some(response))),
+        Reply::Nothing => Ok(Ok(None)),
+        Reply::Later(mut answer) => match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => Ok(answer),
+            Poll::Pending => Err(Reply::Later(answer)),
+        },
+    }
+}
+
+/// Replies that can be written.
+#[derive(Default)]
+struct Ready {
+    responses: Vec<Response>,
+    bytes: usize,
+    replies: usize,
+}
+
+impl Ready {
+    /// Adds an answer, or answers why the connection is to be closed behind those before it.
+    fn add(&mut self, answer: Answer) -> Option<Refusal> {
+        match answer {
+            Ok(response) => {
+                self.replies += 1;
+                self.bytes +=
+                    response.iter().flat_map(|response| &response.parts).map(Bytes::len).sum::<usize>();
+                self.responses.extend(response);
+                None
+            }
+            Err(refusal) => Some(refusal),
+        }
+    }
+}
+
+/// Writes the parts of responses without copying them together.
+async fn write_responses(
     writer: &mut OwnedWriteHalf,
-    response: Response,
+    mut responses: Vec<Response>,
     service: &Service,
 ) -> io::Result<()> {
-    let charged = response.is_charged();
-    let mut parts = response.parts.as_slice();
+    let charged = responses.iter().any(Response::is_charged);
+    let all: Vec<Bytes> =
+        responses.iter_mut().flat_map(|response| std::mem::take(&mut response.parts)).collect();
+    let mut parts = all.as_slice();
     let mut offset = 0;
     let mut progress = Instant::now();
     while !parts.is_empty() {
