@@ -51,8 +51,9 @@ async fn produce(
         is_transactional: true,
         ..BatchFacts::default()
     };
-    let batch = BatchBuilder::new(facts).push(0, 0, None, Some(value.as_bytes()), &[]);
-    let batch = batch.build(Compression::None).unwrap().into_bytes();
+    let mut builder = BatchBuilder::new(facts);
+    builder.push(0, 0, None, Some(value.as_bytes()), &[]);
+    let batch = builder.build(Compression::None).unwrap().into_bytes();
     let data = PartitionProduceData::default().with_records(Some(batch));
     let topic = TopicProduceData::default().with_name(name("t")).with_partition_data(vec![data]);
     let request = ProduceRequest::default()

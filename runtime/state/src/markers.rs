@@ -15,12 +15,13 @@ use crate::state::State;
 use crate::{AbortedTransaction, AppendTransactional, Appended, ApplyContext, BatchAppended, Effect};
 use crate::{Outcome, PartitionId, Rejection, WriteMarker};
 
+const NO_TIMESTAMP_MS: i64 = -1;
+
 /// A marker, parsed.
 struct Marker {
     producer_id: i64,
     producer_epoch: i16,
     end: EndTransaction,
-    max_timestamp_ms: i64,
     size_bytes: u32,
 }
 
@@ -94,7 +95,8 @@ impl State {
             base_offset: offset,
             last_offset: offset,
             leader_epoch,
-            max_timestamp_ms: marker.max_timestamp_ms,
+            // Nobody looks for a marker by its time.
+            max_timestamp_ms: NO_TIMESTAMP_MS,
             size_bytes: marker.size_bytes,
             append: 0,
             batch: 0,
@@ -131,7 +133,6 @@ fn parse_marker(command: &WriteMarker) -> Result<Marker, Rejection> {
             producer_id: header.producer_id,
             producer_epoch: header.producer_epoch,
             end,
-            max_timestamp_ms: header.max_timestamp,
             size_bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
         }),
         ControlRecord::Other(kind) => Err(invalid(format!("control record of type {kind}"))),
