@@ -1,8 +1,10 @@
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -44,6 +46,8 @@ public class TransactionalCopier {
         }
         producer.sendOffsetsToTransaction(positions, consumer.groupMetadata());
         if (round % 5 == 0) {
+          // What was not sent yet would be dropped instead of aborted.
+          producer.flush();
           producer.abortTransaction();
           rewind(consumer);
         } else {
@@ -69,11 +73,9 @@ public class TransactionalCopier {
   }
 
   private static long committed(KafkaConsumer<String, String> consumer, String topic) {
-    Map<TopicPartition, OffsetAndMetadata> all = new HashMap<>();
-    java.util.Set<TopicPartition> partitions = new java.util.HashSet<>();
+    Set<TopicPartition> partitions = new HashSet<>();
     consumer.partitionsFor(topic).forEach(info -> partitions.add(new TopicPartition(topic, info.partition())));
-    all.putAll(consumer.committed(partitions));
-    return all.values().stream().filter(offset -> offset != null).mapToLong(OffsetAndMetadata::offset).sum();
+    return consumer.committed(partitions).values().stream().filter(offset -> offset != null).mapToLong(OffsetAndMetadata::offset).sum();
   }
 
   private static KafkaConsumer<String, String> consumer(String broker, String group) {

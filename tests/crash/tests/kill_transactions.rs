@@ -77,7 +77,8 @@ async fn run(seed: u64, kills: u64, dir: &Path) -> anyhow::Result<()> {
     kill_again_and_again(&mut broker, &history, seed, kills).await?;
     feeding.store(true, Ordering::Relaxed);
     feeder.await??;
-    wait_until_copied(&broker).await?;
+    let copied = wait_until_copied(&broker).await;
+    copied.with_context(|| format!("{done:?}"))?;
     copying.store(true, Ordering::Relaxed);
     for copier in copiers {
         copier.await?;
@@ -113,7 +114,7 @@ async fn kill_again_and_again(
     for kill in 1..=kills {
         tokio::time::sleep(Duration::from_millis(random.random_range(100..1500))).await;
         if random.random_bool(0.5) {
-            let topic = TOPICS[random.random_range(0..TOPICS.len())];
+            let topic = TOPICS.get(random.random_range(0..TOPICS.len())).context("no topic")?;
             let _: SealResult = broker.post(&format!("/v1/archive/{topic}/seal"), &()).await?;
             tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
         }

@@ -17,6 +17,8 @@ use crate::journals::rejected;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long writing the ends of a transaction may take before it is begun again.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Transactions {
     /// Completes the transaction of an id that is ending, in the background, and waits for it, but
@@ -31,7 +33,7 @@ impl Transactions {
     /// Completes it, however often that has to be tried. Two at a time do no harm.
     pub(super) async fn complete(&self, id: &str) {
         let mut pause = FIRST_PAUSE;
-        while let Err(error) = self.try_to_complete(id).await {
+        while let Err(error) = self.try_for_a_while(id).await {
             tracing::warn!(transactional_id = id, %error, "a transaction could not be completed yet");
             tokio::select! {
                 () = self.stopping.cancelled() => return,
@@ -39,6 +41,11 @@ impl Transactions {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    async fn try_for_a_while(&self, id: &str) -> Result<(), Error> {
+        let tried = tokio::time::timeout(LONGEST_WAIT, self.try_to_complete(id)).await;
+        tried.unwrap_or_else(|_| Err(Error::new(ErrorKind::RequestTimedOut, "it takes long")))
     }
 
     async fn try_to_complete(&self, id: &str) -> Result<(), Error> {

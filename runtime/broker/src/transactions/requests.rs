@@ -21,6 +21,15 @@ enum Taken {
 const ABORTS: usize = 3;
 
 impl Transactions {
+    /// Does something to its end although the client goes away: what is decided has to be done.
+    async fn to_the_end<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let done = self.tasks.spawn(work).await;
+        done.map_err(|error| Error::new(ErrorKind::UnknownServerError, format!("a task failed: {error}")))?
+    }
+
     /// InitProducerId with a transactional id: fences whoever had it, and aborts what they left open.
     pub(crate) async fn take(
         self: &Arc<Self>,
@@ -107,7 +116,9 @@ impl Broker {
         timeout_ms: i32,
         expected: Option<ProducerIdentity>,
     ) -> Result<ProducerIdentity, Error> {
-        self.transactions.take(transactional_id, timeout_ms, expected).await
+        let (this, id) = (Arc::clone(&self.transactions), transactional_id.to_owned());
+        let work = async move { this.take(&id, timeout_ms, expected).await };
+        self.transactions.to_the_end(work).await
     }
 
     /// AddPartitionsToTxn and AddOffsetsToTxn.
@@ -142,7 +153,9 @@ impl Broker {
         commit: bool,
         version: u8,
     ) -> Result<ProducerIdentity, Error> {
-        self.transactions.end(transactional_id, who, commit, version).await
+        let (this, id) = (Arc::clone(&self.transactions), transactional_id.to_owned());
+        let work = async move { this.end(&id, who, commit, version).await };
+        self.transactions.to_the_end(work).await
     }
 }
 

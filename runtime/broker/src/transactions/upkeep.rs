@@ -28,6 +28,7 @@ pub(crate) async fn run(broker: Arc<Broker>) {
             () = tokio::time::sleep(interval) => {}
         }
         transactions.abort_overdue().await;
+        transactions.go_on_with_old(i64::from(interval_ms));
         let now_ms = broker.clock.now_ms();
         if now_ms >= remove_at_ms {
             let every_ms = config.transaction_remove_expired_transaction_cleanup_interval_ms;
@@ -53,6 +54,15 @@ impl Transactions {
     fn in_background(self: &Arc<Self>, id: String) {
         let this = Arc::clone(self);
         self.tasks.spawn(async move { this.complete(&id).await });
+    }
+
+    /// Goes on with what has been ending since the last look: whoever was to complete it may be gone.
+    fn go_on_with_old(self: &Arc<Self>, interval_ms: i64) {
+        let before_ms = self.clock.now_ms().saturating_sub(interval_ms);
+        for id in self.find(|state| state.status.is_ending() && state.updated_at_ms < before_ms) {
+            tracing::warn!(transactional_id = id, "a transaction has been ending for long: going on with it");
+            self.in_background(id);
+        }
     }
 
     async fn abort_overdue(self: &Arc<Self>) {
