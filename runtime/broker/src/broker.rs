@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::produce::{CpuPool, Stamps};
 use crate::producer_ids::ProducerIds;
 use crate::topics::Registry;
+use crate::transactions::Transactions;
 
 /// A running broker. Requests come in from any number of tasks.
 pub struct Broker {
@@ -45,7 +46,8 @@ pub struct Broker {
     pub(crate) listeners: Arc<RwLock<Vec<Arc<dyn PartitionListener>>>>,
     pub(crate) functions: Functions,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) producer_ids: ProducerIds,
+    pub(crate) producer_ids: Arc<ProducerIds>,
+    pub(crate) transactions: Arc<Transactions>,
     pub(crate) stamps: Stamps,
     pub(crate) cpu: CpuPool,
     pub(crate) stopping: CancellationToken,

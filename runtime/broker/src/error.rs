@@ -51,8 +51,24 @@ pub enum ErrorKind {
     InvalidProducerEpoch,
     /// The producer id is not known here.
     UnknownProducerId,
-    /// The transactional id is not supported or not valid.
-    TransactionalIdNotSupported,
+    /// Records of a transaction came without a transactional id.
+    TransactionalIdAuthorizationFailed,
+    /// The transaction is not in a state in which this can be done.
+    InvalidTransactionState,
+    /// The transactional id does not exist, or has another producer id.
+    InvalidProducerIdMapping,
+    /// The transaction timeout is longer than `transaction.max.timeout.ms`.
+    InvalidTransactionTimeout,
+    /// The last transaction is still being completed.
+    ConcurrentTransactions,
+    /// A newer transaction coordinator is known.
+    TransactionCoordinatorFenced,
+    /// A newer producer has the transactional id.
+    ProducerFenced,
+    /// No such transactional id.
+    TransactionalIdNotFound,
+    /// The transaction cannot go on, but can be aborted.
+    TransactionAbortable,
     /// The disk is full or fails, or the bucket cannot be reached.
     KafkaStorageError,
     /// The leader epoch in the request is older than the partition's.
@@ -111,7 +127,12 @@ impl ErrorKind {
             Self::PolicyViolation => 44,
             Self::OutOfOrderSequenceNumber => 45,
             Self::InvalidProducerEpoch => 47,
-            Self::TransactionalIdNotSupported => 53,
+            Self::InvalidTransactionState => 48,
+            Self::InvalidProducerIdMapping => 49,
+            Self::InvalidTransactionTimeout => 50,
+            Self::ConcurrentTransactions => 51,
+            Self::TransactionCoordinatorFenced => 52,
+            Self::TransactionalIdAuthorizationFailed => 53,
             Self::KafkaStorageError => 56,
             Self::UnknownProducerId => 59,
             Self::FetchSessionIdNotFound => 70,
@@ -122,10 +143,13 @@ impl ErrorKind {
             Self::UnsupportedCompressionType => 76,
             Self::InvalidRecord => 87,
             Self::ThrottlingQuotaExceeded => 89,
+            Self::ProducerFenced => 90,
             Self::ResourceNotFound => 91,
             Self::UnknownTopicId => 100,
             Self::InconsistentTopicId => 103,
+            Self::TransactionalIdNotFound => 105,
             Self::FetchSessionTopicIdError => 106,
+            Self::TransactionAbortable => 120,
         }
     }
 }

@@ -7,11 +7,10 @@ use tidemill_disk::Clock;
 use tidemill_groups::{CommittedOffset, GroupStore, OffsetKey, StoreError, StoredGroup};
 use tidemill_journal::{Error as JournalError, Journal};
 use tidemill_state::{
-    Command, CommitOffsets, GroupOffset, GroupState, MetadataCommand, Outcome, PartitionId, PutGroup,
-    Rejection,
+    Command, CommitOffsets, GroupOffset, GroupState, Outcome, PartitionId, PutGroup, Rejection,
 };
 
-use crate::error::Error;
+use crate::error::ErrorKind;
 use crate::journals::Journals;
 
 /// The broker's side of the group coordinator's contract.
@@ -27,24 +26,17 @@ impl JournalGroupStore {
 
     /// The journal of a group that was used before.
     fn find(&self, group_id: &str) -> Option<&Journal> {
-        let id = self.journals.metadata().state(|state| state.metadata().group_journal(group_id))?;
-        self.journals.data(id).ok()
+        self.journals.home(group_id)
     }
 
     /// The journal of a group, fixed now if this is its first use.
     async fn place(&self, group_id: &str) -> Result<&Journal, StoreError> {
-        if let Some(journal) = self.find(group_id) {
-            return Ok(journal);
-        }
-        let hash =
-            group_id.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
-        let journal = 1 + hash % self.journals.spread().max(1);
-        let command = MetadataCommand::PlaceGroup { group_id: group_id.to_owned(), journal };
-        match self.journals.metadata().propose(Command::Metadata(command)).await.map_err(unavailable)? {
-            Outcome::GroupPlaced { journal } => self.journals.data(journal).map_err(|error| broken(&error)),
-            Outcome::Rejected(rejection) => Err(StoreError::Refused(rejection.to_string())),
-            other => Err(StoreError::Refused(format!("unexpected outcome {other:?}"))),
-        }
+        self.journals.settle(group_id).await.map_err(|error| match error.kind {
+            ErrorKind::InvalidRequest | ErrorKind::MessageTooLarge | ErrorKind::UnknownServerError => {
+                StoreError::Refused(error.message)
+            }
+            _ => StoreError::Unavailable(error.message),
+        })
     }
 
     async fn change(&self, journal: &Journal, command: Command) -> Result<(), StoreError> {
@@ -62,10 +54,6 @@ fn unavailable(error: JournalError) -> StoreError {
         JournalError::TooLarge { .. } | JournalError::Invalid(_) => StoreError::Refused(error.to_string()),
         _ => StoreError::Unavailable(error.to_string()),
     }
-}
-
-fn broken(error: &Error) -> StoreError {
-    StoreError::Unavailable(error.message.clone())
 }
 
 fn to_partition(key: &OffsetKey) -> PartitionId {

@@ -1,7 +1,7 @@
 //! The journals of this broker, and their answers in the words of this crate.
 
 use tidemill_journal::{Error as JournalError, Journal, ReadError};
-use tidemill_state::{Outcome, Rejection};
+use tidemill_state::{Command, MetadataCommand, Outcome, PartitionId, Rejection};
 
 use crate::error::{Error, ErrorKind};
 
@@ -30,6 +30,35 @@ impl Journals {
         index.and_then(|index| self.data.get(index)).ok_or_else(|| {
             Error::new(ErrorKind::NotLeaderOrFollower, format!("journal {id} is not open on this broker"))
         })
+    }
+
+    /// The journal of a partition, if there is such a partition.
+    pub(crate) fn of_partition(&self, id: &PartitionId) -> Option<&Journal> {
+        let journal = self.metadata.state(|state| {
+            let topic = state.metadata().topic(&id.topic_id)?;
+            topic.journals.get(usize::try_from(id.partition).ok()?).copied()
+        })?;
+        self.data(journal).ok()
+    }
+
+    /// The journal of a group or transactional id that was used before.
+    pub(crate) fn home(&self, id: &str) -> Option<&Journal> {
+        let journal = self.metadata.state(|state| state.metadata().group_journal(id))?;
+        self.data(journal).ok()
+    }
+
+    /// The journal of a group or transactional id, fixed now if this is its first use.
+    pub(crate) async fn settle(&self, id: &str) -> Result<&Journal, Error> {
+        if let Some(journal) = self.home(id) {
+            return Ok(journal);
+        }
+        let hash = id.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
+        let journal = 1 + hash % self.spread.max(1);
+        let command = MetadataCommand::PlaceGroup { group_id: id.to_owned(), journal };
+        match self.metadata.propose(Command::Metadata(command)).await? {
+            Outcome::GroupPlaced { journal } => self.data(journal),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// The data journals with their ids.
@@ -67,6 +96,8 @@ pub(crate) fn rejected(rejection: &Rejection) -> Error {
         Rejection::OffsetOutOfRange { .. } => ErrorKind::OffsetOutOfRange,
         Rejection::AlreadyExists(_) => ErrorKind::TopicAlreadyExists,
         Rejection::UnknownFunction(_) | Rejection::Invalid(_) => ErrorKind::InvalidRequest,
+        Rejection::InvalidTransactionState { .. } => ErrorKind::InvalidTransactionState,
+        Rejection::CoordinatorFenced { .. } => ErrorKind::TransactionCoordinatorFenced,
         Rejection::OutboxFull(_) => ErrorKind::ThrottlingQuotaExceeded,
     };
     Error::new(kind, rejection.to_string())

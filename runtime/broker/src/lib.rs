@@ -9,6 +9,7 @@
 //! - `fetch`: one read path over hot and archived records, and long polls;
 //! - `archive`: when to seal, sealing, retention, clean-up;
 //! - `functions`: deploying WebAssembly modules, running them, committing what they did;
+//! - `transactions`: Kafka's transactions, across partitions and groups;
 //! - `committed`, `listener`: what functions hang on.
 
 mod archive;
@@ -31,6 +32,7 @@ mod producer_ids;
 mod sizes;
 mod start;
 mod topics;
+mod transactions;
 
 pub use archive::{PartitionArchive, TopicArchive, VerifyReport};
 pub use broker::{Broker, Readiness};
@@ -53,7 +55,11 @@ pub use partition::Watermarks;
 pub use produce::{PartitionProduced, PendingProduce, ProducePartition, ProduceRequest, Produced};
 pub use producer_ids::ProducerIdentity;
 pub use sizes::{LogDirs, PartitionSize};
-pub use tidemill_state::{QuotaEntity, QuotaName};
+pub use tidemill_state::{PartitionId, QuotaEntity, QuotaName, TransactionStatus};
 pub use topics::{
     CleanupPolicy, NewTopic, PLACEMENT_GROUP, PartitionPlacement, Topic, TopicConfig, TopicDeletion, TopicRef,
+};
+pub use transactions::{
+    DescribedTransaction, ListedTransaction, OffsetsRefused, PartitionProducer, TransactionFilter,
+    TransactionalProduce,
 };

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::broker::Broker;
 use crate::error::{Error, ErrorKind};
-use crate::journals::unexpected;
+use crate::journals::{Journals, unexpected};
 
 const BLOCK: u32 = 1000;
 
@@ -28,23 +28,25 @@ pub struct ProducerIdentity {
     pub producer_epoch: i16,
 }
 
-impl Broker {
-    /// A new identity for an idempotent producer.
-    pub async fn init_producer_id(&self, transactional_id: Option<&str>) -> Result<ProducerIdentity, Error> {
-        if transactional_id.is_some() {
-            let message = "transactions are not supported by this broker yet";
-            return Err(Error::new(ErrorKind::TransactionalIdNotSupported, message));
-        }
-        let mut left = self.producer_ids.left.lock().await;
+impl ProducerIds {
+    /// An id that nobody has.
+    pub(crate) async fn next(&self, journals: &Journals) -> Result<i64, Error> {
+        let mut left = self.left.lock().await;
         if left.is_empty() {
             let command = Command::Metadata(MetadataCommand::AllocateProducerIds { count: BLOCK });
-            *left = match self.journals.metadata().propose(command).await? {
+            *left = match journals.metadata().propose(command).await? {
                 Outcome::ProducerIds { first } => first..first.saturating_add(i64::from(BLOCK)),
                 other => return Err(unexpected(&other)),
             };
         }
-        let producer_id =
-            left.next().ok_or_else(|| Error::new(ErrorKind::UnknownServerError, "no producer ids"))?;
+        left.next().ok_or_else(|| Error::new(ErrorKind::UnknownServerError, "no producer ids"))
+    }
+}
+
+impl Broker {
+    /// A new identity for an idempotent producer.
+    pub async fn init_producer_id(&self) -> Result<ProducerIdentity, Error> {
+        let producer_id = self.producer_ids.next(&self.journals).await?;
         Ok(ProducerIdentity { producer_id, producer_epoch: 0 })
     }
 }

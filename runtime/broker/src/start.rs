@@ -39,6 +39,7 @@ use crate::offset_retention;
 use crate::produce::{CpuPool, Stamps};
 use crate::producer_ids::ProducerIds;
 use crate::topics::{Registry, reconcile, to_topic};
+use crate::transactions::{self, Transactions};
 
 /// What the journals are opened with.
 struct Opener {
@@ -74,13 +75,25 @@ impl Broker {
         });
         let journals = Arc::new(opener.open_all(metadata, &topics).await?);
         prepare_scratch(&config.data_dir)?;
+        remember_producers(&journals, i64::from(config.producer_id_expiration_ms)).await?;
         let store = JournalGroupStore::new(Arc::clone(&journals), Arc::clone(&clock));
         let groups = Coordinator::start(Arc::new(store), group_options(&config))
             .await
             .map_err(|error| Error::new(ErrorKind::CoordinatorNotAvailable, error.to_string()))?;
+        let (stopping, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let producer_ids = Arc::<ProducerIds>::default();
+        let transactions = Transactions::new(
+            Arc::clone(&journals),
+            Arc::clone(&clock),
+            Arc::clone(&producer_ids),
+            config.transaction_max_timeout_ms,
+            stopping.clone(),
+            tasks.clone(),
+        );
         let broker = Arc::new(Self {
             cluster_id,
             groups,
+            transactions,
             functions: Functions::new(function_host(&config)?),
             reader: Reader::new(
                 Arc::clone(&bucket),
@@ -101,14 +114,15 @@ impl Broker {
             housekeeping: opener.housekeeping,
             fetch_waiters: opener.waiters,
             listeners: opener.listeners,
-            producer_ids: ProducerIds::default(),
+            producer_ids,
             stamps: Stamps::default(),
-            stopping: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            stopping,
+            tasks,
         });
         broker.bring_in_line(topics).await?;
         broker.tasks.spawn(archive::run(Arc::clone(&broker)));
         broker.tasks.spawn(offset_retention::run(Arc::clone(&broker)));
+        broker.tasks.spawn(transactions::run(Arc::clone(&broker)));
         functions::start(&broker);
         Ok(broker)
     }
@@ -183,6 +197,17 @@ impl Opener {
         let opened = Journal::open(options, Arc::clone(&self.disk), Arc::new(listener)).await;
         opened.map_err(|error| Error::from(error).context(format_args!("journal {id}")))
     }
+}
+
+/// Lets the data journals know for how long silent producers are remembered.
+async fn remember_producers(journals: &Journals, expiry_ms: i64) -> Result<(), Error> {
+    for (_, journal) in journals.all_data() {
+        if journal.state(|state| state.producer_expiry_ms()) != expiry_ms {
+            let set = Command::SetProducerExpiry { expiry_ms };
+            done(journal.propose(set).await?).map_err(|rejection| rejected(&rejection))?;
+        }
+    }
+    Ok(())
 }
 
 /// The cluster's id; a new cluster gets one.

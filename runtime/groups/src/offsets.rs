@@ -63,6 +63,26 @@ impl Group {
         }
     }
 
+    /// Whether this request may commit offsets with a transaction. A producer that does not say which
+    /// member it reads for is taken at its word, and a rebalance does not keep it from committing what
+    /// was read before (KIP-447).
+    pub fn check_transactional_commit(&mut self, now: u64, request: &CommitRequest) -> Result<(), Error> {
+        if self.state == GroupState::Dead {
+            return Err(Error::NotAvailable("the group was deleted".into()));
+        }
+        let names_member =
+            request.generation >= 0 || !request.member_id.is_empty() || request.instance_id.is_some();
+        if names_member {
+            self.check_member(&request.member_id, request.instance_id.as_deref())?;
+            if request.generation != self.generation {
+                return Err(Error::IllegalGeneration);
+            }
+            self.touch(now, &request.member_id);
+        }
+        self.stored = true;
+        Ok(())
+    }
+
     /// Whether offsets may be deleted at all; if so, which topics are in use and must be spared.
     pub fn check_delete_offsets(&self) -> Result<Vec<String>, Error> {
         match self.state {

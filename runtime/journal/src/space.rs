@@ -100,5 +100,11 @@ impl Space {
 /// Whether a command may use the reserve: those that lead to room being made, or are so small that
 /// refusing them would only break things. Everything that carries records may not.
 pub(crate) fn makes_room(command: &Command) -> bool {
-    !matches!(command, Command::Append(_) | Command::FunctionProgress(_) | Command::AcceptOutbox(_))
+    !matches!(
+        command,
+        Command::Append(_)
+            | Command::AppendTransactional(_)
+            | Command::FunctionProgress(_)
+            | Command::AcceptOutbox(_)
+    )
 }

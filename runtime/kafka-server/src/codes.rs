@@ -9,6 +9,7 @@ pub(crate) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 pub(crate) const LEADER_NOT_AVAILABLE: i16 = 5;
 pub(crate) const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 pub(crate) const OFFSET_METADATA_TOO_LARGE: i16 = 12;
+pub(crate) const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
 pub(crate) const COORDINATOR_NOT_AVAILABLE: i16 = 15;
 pub(crate) const INCONSISTENT_GROUP_PROTOCOL: i16 = 23;
 pub(crate) const INVALID_REPLICA_ASSIGNMENT: i16 = 39;
@@ -17,10 +18,12 @@ pub(crate) const NO_REASSIGNMENT_IN_PROGRESS: i16 = 85;
 pub(crate) const RESOURCE_NOT_FOUND: i16 = 91;
 pub(crate) const UNSUPPORTED_VERSION: i16 = 35;
 pub(crate) const INVALID_REQUEST: i16 = 42;
-pub(crate) const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: i16 = 53;
+pub(crate) const OPERATION_NOT_ATTEMPTED: i16 = 55;
 pub(crate) const GROUP_ID_NOT_FOUND: i16 = 69;
 pub(crate) const FENCED_LEADER_EPOCH: i16 = 74;
 pub(crate) const GROUP_SUBSCRIBED_TO_TOPIC: i16 = 86;
+pub(crate) const UNSTABLE_OFFSET_COMMIT: i16 = 88;
+pub(crate) const INVALID_REGULAR_EXPRESSION: i16 = 128;
 pub(crate) const UNSUPPORTED_ENDPOINT_TYPE: i16 = 115;
 
 /// The code of a group error.

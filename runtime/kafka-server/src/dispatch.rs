@@ -115,6 +115,21 @@ async fn serve_admin(call: &Call<'_>, body: Bytes) -> Result<Reply, Refusal> {
         ApiKey::OffsetDelete => answer!(call, body, offset_delete),
         ApiKey::DescribeCluster => answer!(call, body, describe_cluster),
         ApiKey::DescribeTopicPartitions => answer!(call, body, describe_topic_partitions),
+        _ => serve_transaction(call, body).await,
+    }
+}
+
+/// Requests about transactions.
+async fn serve_transaction(call: &Call<'_>, body: Bytes) -> Result<Reply, Refusal> {
+    match call.head.api {
+        ApiKey::AddPartitionsToTxn => answer!(call, body, add_partitions_to_txn),
+        ApiKey::AddOffsetsToTxn => answer!(call, body, add_offsets_to_txn),
+        ApiKey::EndTxn => answer!(call, body, end_txn),
+        ApiKey::WriteTxnMarkers => answer!(call, body, write_txn_markers),
+        ApiKey::TxnOffsetCommit => answer!(call, body, txn_offset_commit),
+        ApiKey::DescribeProducers => answer!(call, body, describe_producers),
+        ApiKey::DescribeTransactions => answer!(call, body, describe_transactions),
+        ApiKey::ListTransactions => answer!(call, body, list_transactions),
         _ => serve_cluster(call, body).await,
     }
 }

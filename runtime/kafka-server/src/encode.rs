@@ -247,7 +247,7 @@ mod tests {
             log_start_offset: 20,
             leader_epoch: 6,
             diverging: None,
-            aborted: vec![AbortedTransaction { producer_id: 9, first_offset: 25 }],
+            aborted: vec![AbortedTransaction { producer_id: 9, first_offset: 25, last_offset: 30 }],
             batches,
             error,
         }

@@ -141,23 +141,6 @@ async fn what_is_asked_a_thousand_times_is_answered_once() {
 }
 
 #[tokio::test]
-async fn transactions_are_refused_at_once() {
-    let running = start(Options::default()).await;
-    let mut client = running.connect().await;
-    client.create("t").await;
-    let id = StrBytes::from_static_str("tx");
-    let find = FindCoordinatorRequest::default().with_key_type(1).with_coordinator_keys(vec![id.clone()]);
-    let found = client.call(&find, 4).await;
-    assert_eq!(found.coordinators[0].error_code, 53);
-    assert!(found.coordinators[0].error_message.as_deref().unwrap().contains("not supported yet"));
-    let init = InitProducerIdRequest::default().with_transactional_id(Some(TransactionalId(id.clone())));
-    assert_eq!(client.call(&init, 4).await.error_code, 53);
-    let produce = produce_request("t", &["x"], -1).with_transactional_id(Some(TransactionalId(id)));
-    let produced = client.call(&produce, 9).await;
-    assert_eq!(produced.responses[0].partition_responses[0].error_code, 53);
-}
-
-#[tokio::test]
 async fn configs_are_altered_and_described() {
     let running = start(Options::default()).await;
     let mut client = running.connect().await;

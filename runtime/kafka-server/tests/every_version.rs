@@ -39,6 +39,8 @@ async fn every_version_of_every_api_is_answered() {
     asked += configs(&mut client).await;
     asked += admin(&mut client).await;
     asked += cluster(&mut client).await;
+    asked += transactions(&mut client).await;
+    asked += transactions_described(&mut client).await;
     assert_eq!(asked, APIS.len());
 }
 
@@ -271,6 +273,68 @@ async fn cluster(client: &mut Client) -> usize {
     asked += ask(client, |_| {
         let user = describe_user_scram_credentials_request::UserName::default().with_name(text("u"));
         DescribeUserScramCredentialsRequest::default().with_users(Some(vec![user]))
+    })
+    .await;
+    asked
+}
+
+async fn transactions(client: &mut Client) -> usize {
+    let id = || TransactionalId(text("nobody"));
+    let mut asked = ask(client, |version| {
+        let topic = add_partitions_to_txn_request::AddPartitionsToTxnTopic::default()
+            .with_name(name("t"))
+            .with_partitions(vec![0, 9]);
+        let request = AddPartitionsToTxnRequest::default();
+        if version < 4 {
+            return request.with_v3_and_below_transactional_id(id()).with_v3_and_below_topics(vec![topic]);
+        }
+        let one = add_partitions_to_txn_request::AddPartitionsToTxnTransaction::default();
+        let one = one.with_transactional_id(id()).with_topics(vec![topic]);
+        request.with_transactions(vec![one.clone(), one.with_verify_only(true)])
+    })
+    .await;
+    asked += ask(client, |_| {
+        AddOffsetsToTxnRequest::default().with_transactional_id(id()).with_group_id(GroupId(text("g")))
+    })
+    .await;
+    asked += ask(client, |_| EndTxnRequest::default().with_transactional_id(id())).await;
+    asked += ask(client, |_| {
+        let topic = write_txn_markers_request::WritableTxnMarkerTopic::default()
+            .with_name(name("t"))
+            .with_partition_indexes(vec![0, 9]);
+        let marker = write_txn_markers_request::WritableTxnMarker::default().with_topics(vec![topic]);
+        WriteTxnMarkersRequest::default().with_markers(vec![marker])
+    })
+    .await;
+    asked += ask(client, |_| {
+        let partition = txn_offset_commit_request::TxnOffsetCommitRequestPartition::default();
+        let topic = txn_offset_commit_request::TxnOffsetCommitRequestTopic::default().with_name(name("t"));
+        TxnOffsetCommitRequest::default()
+            .with_transactional_id(id())
+            .with_group_id(GroupId(text("g2")))
+            .with_generation_id(-1)
+            .with_topics(vec![topic.with_partitions(vec![partition])])
+    })
+    .await;
+    asked
+}
+
+async fn transactions_described(client: &mut Client) -> usize {
+    let mut asked = ask(client, |_| {
+        let topic = describe_producers_request::TopicRequest::default();
+        let topic = topic.with_name(name("t")).with_partition_indexes(vec![0, 9]);
+        DescribeProducersRequest::default().with_topics(vec![topic])
+    })
+    .await;
+    asked += ask(client, |_| {
+        let ids = vec![TransactionalId(text("nobody"))];
+        DescribeTransactionsRequest::default().with_transactional_ids(ids)
+    })
+    .await;
+    asked += ask(client, |version| {
+        let request = ListTransactionsRequest::default().with_state_filters(vec![text("Ongoing"), text("x")]);
+        let request = request.with_duration_filter(if version >= 1 { 5 } else { -1 });
+        request.with_transactional_id_pattern((version >= 2).then(|| text("no.*")))
     })
     .await;
     asked

@@ -6,30 +6,48 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use tidemill_records::{BatchHeader, RecordBatch};
 
+use crate::limits::MAX_OPEN_TRANSACTIONS;
 use crate::partition::PartitionState;
 use crate::producers::{BatchMark, Producer};
 use crate::rows::RowKey;
 use crate::state::State;
+use crate::unstable::Unstable;
 use crate::{Append, Appended, ApplyContext, BatchAppended, Effect, Outcome, PartitionId, Rejection};
+
+/// The transaction that batches belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TransactionRef {
+    pub(crate) number: u64,
+    pub(crate) version: u8,
+}
 
 /// What appends of one command will do, by partition.
 #[derive(Default)]
 pub(crate) struct AppendPlan {
     partitions: BTreeMap<PartitionId, PartitionPlan>,
+    of: Option<TransactionRef>,
 }
 
 /// What will happen to one partition.
 struct PartitionPlan {
     next_offset: i64,
     now_ms: i64,
+    /// Producers silent since then count as unknown.
+    horizon_ms: i64,
+    of: Option<TransactionRef>,
     producers: BTreeMap<i64, Producer>,
     batches: Vec<BatchAppended>,
 }
 
 impl AppendPlan {
-    /// Whether these bytes are a batch that can be appended.
+    /// A plan for batches of a transaction.
+    pub(crate) fn of_transaction(of: TransactionRef) -> Self {
+        Self { of: Some(of), ..Self::default() }
+    }
+
+    /// Whether these bytes are a batch that can be appended outside of transactions.
     pub(crate) fn check_batch(batch: &Bytes) -> Result<(), Rejection> {
-        parse(batch).map(|_| ())
+        parse(batch, false).map(|_| ())
     }
 
     /// Plans one append, seeing those planned before. `ordinal` is its place in the command.
@@ -54,10 +72,13 @@ impl AppendPlan {
     ) -> Result<Appended, Rejection> {
         let id = append.partition;
         let partition = state.partitions.get(&id).ok_or(Rejection::UnknownPartition(id))?;
-        let plan = self.partitions.entry(id).or_insert_with(|| PartitionPlan::new(partition));
+        let of = self.of;
+        let plan = self.partitions.entry(id).or_insert_with(|| PartitionPlan::new(partition, of));
         plan.now_ms = plan.now_ms.max(append.now_ms);
-        let headers = append.batches.iter().skip(skip).map(parse).collect::<Result<Vec<_>, _>>()?;
-        if let Some(duplicate) = plan.duplicate(partition, append, &headers)? {
+        plan.horizon_ms = append.now_ms.saturating_sub(state.producer_expiry_ms());
+        let batches = append.batches.iter().skip(skip);
+        let headers = batches.map(|batch| parse(batch, of.is_some())).collect::<Result<Vec<_>, _>>()?;
+        if let Some(duplicate) = plan.duplicate(partition, &headers)? {
             return Ok(duplicate);
         }
         let base_offset = plan.next_offset;
@@ -81,13 +102,14 @@ impl AppendPlan {
 }
 
 impl PartitionPlan {
-    fn new(partition: &PartitionState) -> Self {
+    fn new(partition: &PartitionState, of: Option<TransactionRef>) -> Self {
         let next_offset = partition.high_watermark;
-        Self { next_offset, now_ms: i64::MIN, producers: BTreeMap::new(), batches: Vec::new() }
+        let (now_ms, horizon_ms) = (i64::MIN, i64::MIN);
+        Self { next_offset, now_ms, horizon_ms, of, producers: BTreeMap::new(), batches: Vec::new() }
     }
 
-    fn producer<'a>(&'a self, partition: &'a PartitionState, id: i64, now_ms: i64) -> Option<&'a Producer> {
-        self.producers.get(&id).or_else(|| partition.producers.get(id, now_ms))
+    fn producer(&self, partition: &PartitionState, id: i64) -> Option<Producer> {
+        self.producers.get(&id).copied().or_else(|| partition.producers.get(id, self.horizon_ms))
     }
 
     /// The original offsets, if all batches are a producer's retries. Appends are atomic, so an
@@ -95,13 +117,12 @@ impl PartitionPlan {
     fn duplicate(
         &self,
         partition: &PartitionState,
-        append: &Append,
         headers: &[(BatchHeader, u32)],
     ) -> Result<Option<Appended>, Rejection> {
         let mut originals: Option<(BatchMark, BatchMark)> = None;
         let mut count = 0;
         for (header, _) in headers.iter().filter(|(header, _)| header.producer_id >= 0) {
-            let producer = self.producer(partition, header.producer_id, append.now_ms);
+            let producer = self.producer(partition, header.producer_id);
             if let Some(mark) = producer.and_then(|producer| producer.duplicate_of(header)) {
                 originals = Some((originals.map_or(mark, |(first, _)| first), mark));
                 count += 1;
@@ -130,8 +151,15 @@ impl PartitionPlan {
         let next_offset = base_offset.checked_add(i64::from(header.last_offset_delta) + 1);
         let next_offset = next_offset.ok_or_else(|| Rejection::Invalid("offsets are used up".into()))?;
         if header.producer_id >= 0 {
-            let known = self.producer(partition, header.producer_id, now_ms);
-            Producer::check(known, header)?;
+            let known = self.producer(partition, header.producer_id);
+            let known = known.as_ref();
+            Producer::check(known, header, self.of)?;
+            let opens = self.of.is_some() && known.is_none_or(|known| known.open_since().is_none());
+            if opens
+                && partition.producers.unstable().map_or(0, Unstable::open_count) >= MAX_OPEN_TRANSACTIONS
+            {
+                return Err(Rejection::Invalid("too many transactions are open in the partition".into()));
+            }
             let producer = Producer::after(known, header, base_offset, now_ms);
             self.producers.insert(header.producer_id, producer);
         }
@@ -141,10 +169,13 @@ impl PartitionPlan {
 }
 
 /// Checks what apply relies on; records were validated before they were proposed.
-fn parse(batch: &Bytes) -> Result<(BatchHeader, u32), Rejection> {
+fn parse(batch: &Bytes, transactional: bool) -> Result<(BatchHeader, u32), Rejection> {
     let parsed = RecordBatch::parse(batch.clone()).map_err(|e| Rejection::Invalid(format!("batch: {e}")))?;
-    if parsed.is_control() || parsed.is_transactional() {
-        return Err(Rejection::Invalid("batch of a transaction outside of one".into()));
+    if parsed.is_control() || parsed.is_transactional() != transactional {
+        return Err(Rejection::Invalid("batch of a transaction outside of one, or the reverse".into()));
+    }
+    if transactional && parsed.header().producer_id < 0 {
+        return Err(Rejection::Invalid("batch of a transaction without a producer".into()));
     }
     let header = *parsed.header();
     let idempotent = header.producer_id >= 0;
@@ -182,13 +213,14 @@ impl State {
             };
             partition.note_leader_epoch(first.leader_epoch, first.base_offset);
             partition.high_watermark = plan.next_offset;
-            partition.last_stable_offset = plan.next_offset;
+            let mut touched = Vec::new();
             for (producer_id, producer) in plan.producers {
-                self.dirty.mark(RowKey::Producer(id, producer_id));
-                for removed in partition.producers.put(producer_id, producer, plan.now_ms) {
-                    self.dirty.mark(RowKey::Producer(id, removed));
-                }
+                touched.push(producer_id);
+                let (now_ms, horizon_ms) = (plan.now_ms, plan.horizon_ms);
+                touched.extend(partition.producers.put(producer_id, producer, now_ms, horizon_ms));
             }
+            partition.last_stable_offset = partition.stable_offset();
+            self.mark_producers(id, touched);
             self.dirty.mark(RowKey::Partition(id));
             effects.extend(plan.batches.into_iter().map(Effect::BatchAppended));
         }

@@ -10,6 +10,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::transaction_commands::{
+    AppendTransactional, CommitTransactionalOffsets, DeleteTransaction, EndGroupTransaction, PutTransaction,
+    WriteMarker,
+};
+
 /// One partition of one topic *incarnation*: a topic deleted and created again has another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PartitionId {
@@ -65,6 +70,23 @@ pub enum Command {
     Metadata(MetadataCommand),
     /// Forgets offsets of a group that nobody has committed again since they were found too old.
     ExpireOffsets(ExpireOffsets),
+    /// Appends record batches of a transaction to a partition.
+    AppendTransactional(AppendTransactional),
+    /// Ends a transaction in a partition.
+    WriteMarker(WriteMarker),
+    /// Keeps offsets of a group until the transaction ends.
+    CommitTransactionalOffsets(CommitTransactionalOffsets),
+    /// Ends a transaction in a group.
+    EndGroupTransaction(EndGroupTransaction),
+    /// Changes the state of a transactional id.
+    PutTransaction(PutTransaction),
+    /// Forgets a transactional id.
+    DeleteTransaction(DeleteTransaction),
+    /// Sets how long this journal's partitions remember silent producers.
+    SetProducerExpiry {
+        /// For so long.
+        expiry_ms: i64,
+    },
 }
 
 /// Record batches for one partition, in order.
@@ -581,6 +603,22 @@ pub enum Rejection {
     /// The instance's undelivered outbox messages would exceed their bound: deliver first.
     #[error("outbox of function {} on partition {} is full", .0.function_id, .0.input.partition)]
     OutboxFull(FunctionInstance),
+    /// Kafka's INVALID_TXN_STATE: it belongs to no transaction that is open.
+    #[error("producer {producer_id} has no such transaction open: {reason}")]
+    InvalidTransactionState {
+        /// Who.
+        producer_id: i64,
+        /// What is the matter.
+        reason: &'static str,
+    },
+    /// Kafka's TRANSACTION_COORDINATOR_FENCED.
+    #[error("the marker is of coordinator epoch {epoch}, a newer epoch {current} is known")]
+    CoordinatorFenced {
+        /// The marker's.
+        epoch: i32,
+        /// The newer one.
+        current: i32,
+    },
     /// The command makes no sense whatever the state.
     #[error("invalid command: {0}")]
     Invalid(String),

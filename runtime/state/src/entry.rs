@@ -215,6 +215,13 @@ impl Command {
             }
             Self::CommitOffsets(commit) => commit.offsets.iter().map(|o| o.metadata.len() + 40).sum(),
             Self::PutGroup(put) => put.snapshot.len(),
+            Self::CommitTransactionalOffsets(commit) => {
+                commit.offsets.iter().map(|o| o.metadata.len() + 40).sum()
+            }
+            Self::PutTransaction(put) => {
+                let groups: usize = put.transaction.groups.iter().map(|id| id.len() + 4).sum();
+                put.transactional_id.len() + put.transaction.partitions.len() * 24 + groups
+            }
             Self::DeleteOffsets { partitions, .. } => partitions.len() * 24,
             _ => 0,
         };
@@ -227,6 +234,8 @@ fn appends(command: &Command) -> &[Append] {
         Command::Append(append) => std::slice::from_ref(append),
         Command::FunctionProgress(progress) => &progress.outputs,
         Command::AcceptOutbox(accept) => std::slice::from_ref(&accept.append),
+        Command::AppendTransactional(command) => std::slice::from_ref(&command.append),
+        Command::WriteMarker(command) => std::slice::from_ref(&command.append),
         _ => &[],
     }
 }
@@ -236,6 +245,8 @@ fn appends_mut(command: &mut Command) -> &mut [Append] {
         Command::Append(append) => std::slice::from_mut(append),
         Command::FunctionProgress(progress) => &mut progress.outputs,
         Command::AcceptOutbox(accept) => std::slice::from_mut(&mut accept.append),
+        Command::AppendTransactional(command) => std::slice::from_mut(&mut command.append),
+        Command::WriteMarker(command) => std::slice::from_mut(&mut command.append),
         _ => &mut [],
     }
 }
@@ -248,6 +259,8 @@ fn elements(command: &Command) -> usize {
         Command::CommitOffsets(commit) => commit.offsets.len(),
         Command::DeleteOffsets { partitions, .. } => partitions.len(),
         Command::ExpireOffsets(expire) => expire.offsets.len(),
+        Command::CommitTransactionalOffsets(commit) => commit.offsets.len(),
+        Command::PutTransaction(put) => put.transaction.partitions.len() + put.transaction.groups.len(),
         Command::FunctionProgress(p) => p.outputs.len() + p.outbox.len() + p.state_changes.len(),
         Command::Metadata(MetadataCommand::CreateTopic(topic)) => topic.journals.len() + topic.configs.len(),
         Command::Metadata(MetadataCommand::AddPartitions { journals, .. }) => journals.len(),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::group_transactions::GroupProducer;
 use crate::limits::{MAX_GROUP_SNAPSHOT_BYTES, MAX_STRING_BYTES};
 use crate::rows::RowKey;
 use crate::state::State;
-use crate::{CommitOffsets, ExpireOffsets, Outcome, PartitionId, PutGroup, Rejection};
+use crate::{CommitOffsets, ExpireOffsets, GroupOffset, Outcome, PartitionId, PutGroup, Rejection};
 
 /// An offset a group committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +30,9 @@ pub struct CommittedOffset {
 pub struct GroupState {
     snapshot: Option<Arc<[u8]>>,
     snapshot_at_ms: i64,
-    offsets: BTreeMap<PartitionId, CommittedOffset>,
+    pub(crate) offsets: BTreeMap<PartitionId, CommittedOffset>,
+    /// Producers that commit offsets in transactions.
+    pub(crate) producers: BTreeMap<i64, GroupProducer>,
 }
 
 /// A group's row in a checkpoint; its offsets have rows of their own.
@@ -66,29 +69,20 @@ impl GroupState {
     }
 
     fn is_empty(&self) -> bool {
-        self.snapshot.is_none() && self.offsets.is_empty()
+        self.snapshot.is_none() && self.offsets.is_empty() && !self.has_pending_offsets()
     }
 }
 
 impl State {
     pub(crate) fn commit_offsets(&mut self, command: &CommitOffsets) -> Result<Outcome, Rejection> {
-        check_id(&command.group_id)?;
-        if command.offsets.iter().any(|o| o.metadata.len() > MAX_STRING_BYTES) {
-            return Err(Rejection::Invalid("offset metadata is too long".into()));
-        }
+        check_commit(&command.group_id, &command.offsets)?;
         if command.offsets.is_empty() {
             return Ok(Outcome::Done);
         }
         let id = self.group_id(&command.group_id);
         let group = self.groups.entry(id.clone()).or_default();
         for offset in &command.offsets {
-            let committed = CommittedOffset {
-                offset: offset.offset,
-                leader_epoch: offset.leader_epoch,
-                metadata: offset.metadata.as_str().into(),
-                committed_at_ms: command.now_ms,
-            };
-            group.offsets.insert(offset.partition, committed);
+            group.offsets.insert(offset.partition, CommittedOffset::of(offset, command.now_ms));
             self.dirty.mark(RowKey::GroupOffset(id.clone(), offset.partition));
         }
         Ok(Outcome::Done)
@@ -116,6 +110,9 @@ impl State {
             self.groups.remove_entry(group_id).ok_or_else(|| Rejection::NotFound(group_id.into()))?;
         for partition in group.offsets.keys() {
             self.dirty.mark(RowKey::GroupOffset(id.clone(), *partition));
+        }
+        for producer_id in group.producers.keys() {
+            self.dirty.mark(RowKey::GroupProducer(id.clone(), *producer_id));
         }
         self.dirty.mark(RowKey::Group(id));
         Ok(Outcome::Done)
@@ -160,16 +157,39 @@ impl State {
         self.groups.entry(id).or_default().offsets.insert(partition, offset);
     }
 
-    fn drop_group_if_empty(&mut self, id: &Arc<str>) {
-        if self.groups.get(id).is_some_and(GroupState::is_empty) {
-            self.groups.remove(id);
+    pub(crate) fn drop_group_if_empty(&mut self, id: &Arc<str>) {
+        if self.groups.get(id).is_none_or(|group| !group.is_empty()) {
+            return;
+        }
+        for producer_id in self.groups.remove(id).into_iter().flat_map(|group| group.producers.into_keys()) {
+            self.dirty.mark(RowKey::GroupProducer(id.clone(), producer_id));
         }
     }
 
     /// The id as the map already holds it, so that a commit does not allocate another.
-    fn group_id(&self, group_id: &str) -> Arc<str> {
+    pub(crate) fn group_id(&self, group_id: &str) -> Arc<str> {
         self.groups.get_key_value(group_id).map_or_else(|| group_id.into(), |(id, _)| id.clone())
     }
+}
+
+impl CommittedOffset {
+    pub(crate) fn of(offset: &GroupOffset, now_ms: i64) -> Self {
+        Self {
+            offset: offset.offset,
+            leader_epoch: offset.leader_epoch,
+            metadata: offset.metadata.as_str().into(),
+            committed_at_ms: now_ms,
+        }
+    }
+}
+
+/// What a group's id and notes beside its offsets have to be like.
+pub(crate) fn check_commit(group_id: &str, offsets: &[GroupOffset]) -> Result<(), Rejection> {
+    check_id(group_id)?;
+    if offsets.iter().any(|o| o.metadata.len() > MAX_STRING_BYTES) {
+        return Err(Rejection::Invalid("offset metadata is too long".into()));
+    }
+    Ok(())
 }
 
 fn check_id(group_id: &str) -> Result<(), Rejection> {

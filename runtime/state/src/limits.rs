@@ -16,8 +16,20 @@ pub const MAX_TOPIC_PARTITIONS: usize = 100_000;
 
 /// Batches kept per idempotent producer to recognise retries, as in Kafka.
 pub const PRODUCER_BATCHES: usize = 5;
-/// How long a silent idempotent producer is remembered (Kafka's `producer.id.expiration.ms`).
+/// How long a silent idempotent producer is remembered (Kafka's `producer.id.expiration.ms`), where
+/// nothing else was set.
 pub const PRODUCER_EXPIRY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Producers with a transaction open in one partition; beyond it no more may begin one there.
+pub const MAX_OPEN_TRANSACTIONS: usize = MAX_PRODUCERS / 2;
+/// Transactional ids of one journal.
+pub const MAX_TRANSACTIONAL_IDS: usize = 200_000;
+/// Partitions of one transaction.
+pub const MAX_TRANSACTION_PARTITIONS: usize = 50_000;
+/// Groups of one transaction.
+pub const MAX_TRANSACTION_GROUPS: usize = 1_000;
+/// Producers remembered per group for the transactions they committed offsets in; beyond it those
+/// without one under way that were silent for longest go.
+pub const MAX_GROUP_PRODUCERS: usize = 1_000;
 /// How often, at most, a partition looks for expired producers.
 pub const PRODUCER_SWEEP_MS: i64 = 10 * 60 * 1000;
 /// Idempotent producers remembered per partition; beyond it those silent for longest go.

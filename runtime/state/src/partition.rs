@@ -10,11 +10,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_LEADER_EPOCHS, MAX_STRING_BYTES};
-use crate::producers::{Producer, ProducerRow, Producers};
+use crate::producers::{Producer, ProducerRow, ProducerTransactions, Producers};
 use crate::rows::RowKey;
 use crate::state::State;
+use crate::unstable::{AbortedRow, Unstable};
+use crate::{AbortedTransaction, Error, ProducerSummary};
 use crate::{ArchivedObject, CommitArchive, Effect, OpenPartition, Outcome, PartitionId, Rejection, Trim};
-use crate::{Error, ProducerSummary};
 
 /// A leader epoch and the first offset written in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +89,19 @@ impl PartitionState {
     /// The idempotent producers remembered here.
     pub fn producers(&self) -> impl Iterator<Item = ProducerSummary> + '_ {
         self.producers.iter()
+    }
+
+    /// Transactions aborted in the hot part that have records in `from..to`, by offset of the marker.
+    /// For archived offsets the object says it.
+    pub fn aborted(&self, from: i64, to: i64) -> impl Iterator<Item = AbortedTransaction> {
+        self.producers.unstable().into_iter().flat_map(move |unstable| unstable.aborted(from, to))
+    }
+
+    /// Where the last stable offset has to be: where the oldest open transaction begins, if any is
+    /// open, else where the log ends.
+    pub(crate) fn stable_offset(&self) -> i64 {
+        let open = self.producers.unstable().and_then(Unstable::first_offset);
+        open.map_or(self.high_watermark, |first_offset| first_offset.max(self.log_start_offset))
     }
 
     /// The leader epoch of a leader of Raft term `term`.
@@ -203,8 +217,9 @@ impl State {
         for base_offset in partition.objects.keys() {
             self.dirty.mark(RowKey::Object(id, *base_offset));
         }
-        for producer in partition.producers.iter() {
-            self.dirty.mark(RowKey::Producer(id, producer.producer_id));
+        self.mark_producers(id, partition.producers.iter().map(|producer| producer.producer_id));
+        for aborted in partition.aborted(i64::MIN, i64::MAX) {
+            self.dirty.mark(RowKey::Aborted(id, aborted.last_offset));
         }
         self.forget_received_by(id);
         let garbage = partition.objects.into_values().collect();
@@ -224,8 +239,11 @@ impl State {
         }
         partition.log_start_offset = start;
         partition.archived_end = partition.archived_end.max(start);
-        partition.last_stable_offset = partition.last_stable_offset.max(start);
+        partition.last_stable_offset = partition.stable_offset();
         partition.trim_leader_epochs();
+        for last_offset in partition.producers.forget_aborted_below(start) {
+            self.dirty.mark(RowKey::Aborted(id, last_offset));
+        }
         let mut garbage = Vec::new();
         while let Some(first) = partition.objects.first_entry() {
             if first.get().last_offset >= start {
@@ -261,6 +279,9 @@ impl State {
         let object = Arc::new(object.clone());
         partition.archived_end = object.last_offset.saturating_add(1);
         partition.objects.insert(object.base_offset, object.clone());
+        for last_offset in partition.producers.forget_aborted_below(partition.archived_end) {
+            self.dirty.mark(RowKey::Aborted(*id, last_offset));
+        }
         self.dirty.mark(RowKey::Partition(*id));
         self.dirty.mark(RowKey::Object(*id, object.base_offset));
         let archived_end = partition.archived_end;
@@ -296,6 +317,30 @@ impl State {
         row: &ProducerRow,
     ) -> Result<(), Error> {
         self.partition_of_row(id)?.producers.restore(pid, Producer::from_row(row));
+        Ok(())
+    }
+
+    pub(crate) fn load_producer_transactions(
+        &mut self,
+        id: PartitionId,
+        pid: i64,
+        row: ProducerTransactions,
+    ) -> Result<(), Error> {
+        if self.partition_of_row(id)?.producers.restore_transactions(pid, row) {
+            return Ok(());
+        }
+        Err(Error::corrupt("state row", format!("transactions of absent producer {pid}")))
+    }
+
+    pub(crate) fn load_aborted(
+        &mut self,
+        id: PartitionId,
+        last_offset: i64,
+        row: AbortedRow,
+    ) -> Result<(), Error> {
+        let AbortedRow { producer_id, first_offset } = row;
+        let aborted = AbortedTransaction { producer_id, first_offset, last_offset };
+        self.partition_of_row(id)?.producers.unstable_mut().abort(aborted);
         Ok(())
     }
 

@@ -33,9 +33,14 @@ pub(crate) enum RowKey {
     Partition(PartitionId),
     Object(PartitionId, i64),
     Producer(PartitionId, i64),
+    ProducerTransaction(PartitionId, i64),
+    Aborted(PartitionId, i64),
+    ProducerExpiry,
+    Transaction(Arc<str>),
     Received(OutboxStream),
     Group(Arc<str>),
     GroupOffset(Arc<str>, PartitionId),
+    GroupProducer(Arc<str>, i64),
     Function(FunctionInstance),
     GuestState(FunctionInstance, Box<[u8]>),
     Outbox(OutboxStream),
@@ -56,12 +61,16 @@ impl RowKey {
             Self::ClientQuotas(entity) => {
                 key.byte(0x07).quota_name(&entity.user).quota_name(&entity.client_id).quota_name(&entity.ip)
             }
+            Self::ProducerExpiry => key.byte(0x08),
             Self::Partition(id) => key.byte(0x10).partition(id),
             Self::Object(id, base) => key.byte(0x11).partition(id).signed(*base),
             Self::Producer(id, producer) => key.byte(0x12).partition(id).signed(*producer),
             Self::Received(stream) => key.byte(0x13).partition(&stream.target).instance(&stream.instance),
+            Self::ProducerTransaction(id, producer) => key.byte(0x14).partition(id).signed(*producer),
+            Self::Aborted(id, last_offset) => key.byte(0x15).partition(id).signed(*last_offset),
             Self::Group(id) => key.byte(0x20).bytes(id.as_bytes()),
             Self::GroupOffset(id, partition) => key.byte(0x21).bytes(id.as_bytes()).partition(partition),
+            Self::GroupProducer(id, producer) => key.byte(0x22).bytes(id.as_bytes()).signed(*producer),
             Self::Function(instance) => key.byte(0x30).instance(instance),
             Self::GuestState(instance, name) => key.byte(0x31).instance(instance).bytes(name),
             Self::Outbox(stream) => key.byte(0x32).instance(&stream.instance).partition(&stream.target),
@@ -69,6 +78,7 @@ impl RowKey {
                 let key = key.byte(0x33).instance(&stream.instance).partition(&stream.target);
                 key.bytes(&sequence.to_be_bytes())
             }
+            Self::Transaction(id) => key.byte(0x40).bytes(id.as_bytes()),
         };
         key.0
     }
@@ -87,6 +97,7 @@ impl RowKey {
                 let (user, client_id, ip) = (key.quota_name()?, key.quota_name()?, key.quota_name()?);
                 Self::ClientQuotas(Arc::new(QuotaEntity { user, client_id, ip }))
             }
+            0x08 => Self::ProducerExpiry,
             0x10 => Self::Partition(key.partition()?),
             0x11 => Self::Object(key.partition()?, key.signed()?),
             0x12 => Self::Producer(key.partition()?, key.signed()?),
@@ -94,12 +105,16 @@ impl RowKey {
                 let (target, instance) = (key.partition()?, key.instance()?);
                 Self::Received(OutboxStream { instance, target })
             }
+            0x14 => Self::ProducerTransaction(key.partition()?, key.signed()?),
+            0x15 => Self::Aborted(key.partition()?, key.signed()?),
             0x20 => Self::Group(key.string(0)?),
             0x21 => Self::GroupOffset(key.string(PARTITION_BYTES)?, key.partition()?),
+            0x22 => Self::GroupProducer(key.string(size_of::<i64>())?, key.signed()?),
             0x30 => Self::Function(key.instance()?),
             0x31 => Self::GuestState(key.instance()?, std::mem::take(&mut key.0).into()),
             0x32 => Self::Outbox(key.stream()?),
             0x33 => Self::OutboxMessage(key.stream()?, u64::from_be_bytes(key.array()?)),
+            0x40 => Self::Transaction(key.string(0)?),
             kind => return Err(Error::corrupt(WHAT, format!("unknown kind {kind:#04x}"))),
         };
         if !key.0.is_empty() {
@@ -267,10 +282,21 @@ impl State {
             RowKey::Producer(id, producer) => {
                 partition(id).and_then(|p| p.producers.entry(*producer)).map(|p| value(&p.row()))
             }
+            RowKey::ProducerTransaction(id, producer) => {
+                partition(id).and_then(|p| p.producers.transactions(*producer)).map(value)
+            }
+            RowKey::Aborted(id, last_offset) => {
+                partition(id).and_then(|p| p.producers.unstable()?.aborted_at(*last_offset)).map(value)
+            }
+            RowKey::ProducerExpiry => self.producer_expiry_ms.map(|expiry_ms| value(&expiry_ms)),
+            RowKey::Transaction(id) => self.transactions.get(id).map(value),
             RowKey::Received(stream) => self.received.get(&(stream.target, stream.instance)).map(value),
             RowKey::Group(id) => self.groups.get(id).and_then(|g| g.row()).map(|row| value(&row)),
             RowKey::GroupOffset(id, partition) => {
                 self.groups.get(id).and_then(|g| g.offset(partition)).map(value)
+            }
+            RowKey::GroupProducer(id, producer) => {
+                self.groups.get(id).and_then(|g| g.producers.get(producer)).map(value)
             }
             RowKey::Function(instance) => self.functions.get(instance).map(|f| value(&f.row())),
             RowKey::GuestState(instance, name) => {
@@ -304,6 +330,15 @@ impl State {
             RowKey::Partition(id) => self.load_partition(id, parse(value)?),
             RowKey::Object(id, _) => self.load_object(id, parse(value)?)?,
             RowKey::Producer(id, producer) => self.load_producer(id, producer, &parse(value)?)?,
+            RowKey::ProducerTransaction(id, producer) => {
+                self.load_producer_transactions(id, producer, parse(value)?)?;
+            }
+            RowKey::Aborted(id, last_offset) => self.load_aborted(id, last_offset, parse(value)?)?,
+            RowKey::ProducerExpiry => self.producer_expiry_ms = Some(parse(value)?),
+            RowKey::Transaction(id) => {
+                self.transactions.insert(id, parse(value)?);
+            }
+            RowKey::GroupProducer(id, producer) => self.load_group_producer(id, producer, parse(value)?),
             RowKey::Received(stream) => {
                 self.received.insert((stream.target, stream.instance), parse(value)?);
             }
@@ -330,10 +365,16 @@ impl State {
         metadata.broker_configs.keys().try_for_each(|node_id| visit(RowKey::BrokerConfigs(*node_id)))?;
         let quotas = metadata.client_quotas.keys();
         quotas.cloned().try_for_each(|entity| visit(RowKey::ClientQuotas(Arc::new(entity))))?;
+        visit(RowKey::ProducerExpiry)?;
         for (id, partition) in &self.partitions {
             visit(RowKey::Partition(*id))?;
             partition.objects().keys().try_for_each(|base| visit(RowKey::Object(*id, *base)))?;
-            partition.producers().try_for_each(|p| visit(RowKey::Producer(*id, p.producer_id)))?;
+            for producer in partition.producers() {
+                visit(RowKey::Producer(*id, producer.producer_id))?;
+                visit(RowKey::ProducerTransaction(*id, producer.producer_id))?;
+            }
+            let mut aborted = partition.aborted(i64::MIN, i64::MAX);
+            aborted.try_for_each(|aborted| visit(RowKey::Aborted(*id, aborted.last_offset)))?;
         }
         for (target, instance) in self.received.keys() {
             visit(RowKey::Received(OutboxStream { instance: *instance, target: *target }))?;
@@ -341,6 +382,7 @@ impl State {
         for (id, group) in &self.groups {
             visit(RowKey::Group(id.clone()))?;
             group.offsets().keys().try_for_each(|p| visit(RowKey::GroupOffset(id.clone(), *p)))?;
+            group.producers.keys().try_for_each(|p| visit(RowKey::GroupProducer(id.clone(), *p)))?;
         }
         for (instance, function) in &self.functions {
             visit(RowKey::Function(*instance))?;
@@ -350,6 +392,7 @@ impl State {
             visit(RowKey::Outbox(*stream))?;
             outbox.messages().keys().try_for_each(|s| visit(RowKey::OutboxMessage(*stream, *s)))?;
         }
+        self.transactions.keys().try_for_each(|id| visit(RowKey::Transaction(id.clone())))?;
         Ok(())
     }
 }

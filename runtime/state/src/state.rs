@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::rows::RowKey;
 use crate::{Command, Effect, FunctionInstance, FunctionState, GroupState, Metadata, Outbox, Outcome};
-use crate::{CommittedOffset, OutboxStream, PartitionId, PartitionState};
+use crate::{CommittedOffset, OutboxStream, PartitionId, PartitionState, TransactionState};
 
 /// Where in the log a command stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,9 @@ pub struct State {
     pub(crate) functions: BTreeMap<FunctionInstance, FunctionState>,
     pub(crate) outboxes: BTreeMap<OutboxStream, Outbox>,
     pub(crate) metadata: Metadata,
+    pub(crate) transactions: BTreeMap<Arc<str>, TransactionState>,
+    /// How long silent producers are remembered, if it was set.
+    pub(crate) producer_expiry_ms: Option<i64>,
     pub(crate) dirty: Dirty,
 }
 
@@ -99,6 +102,13 @@ impl State {
             Command::OutboxDelivered(delivered) => self.outbox_delivered(delivered),
             Command::Metadata(command) => self.apply_metadata(command, effects),
             Command::ExpireOffsets(expire) => self.expire_offsets(expire),
+            Command::AppendTransactional(command) => self.append_transactional(ctx, command, effects),
+            Command::WriteMarker(marker) => self.write_marker(ctx, marker, effects),
+            Command::CommitTransactionalOffsets(commit) => self.commit_transactional_offsets(commit),
+            Command::EndGroupTransaction(end) => self.end_group_transaction(end),
+            Command::PutTransaction(put) => self.put_transaction(ctx, put),
+            Command::DeleteTransaction(delete) => self.delete_transaction(delete),
+            Command::SetProducerExpiry { expiry_ms } => self.set_producer_expiry(*expiry_ms),
         }
     }
 
@@ -158,6 +168,21 @@ impl State {
     /// Highest sequence number taken from a stream that this journal receives; 0 if none.
     pub fn outbox_taken(&self, stream: &OutboxStream) -> u64 {
         self.received.get(&(stream.target, stream.instance)).copied().unwrap_or(0)
+    }
+
+    /// A transactional id.
+    pub fn transaction(&self, transactional_id: &str) -> Option<&TransactionState> {
+        self.transactions.get(transactional_id)
+    }
+
+    /// All transactional ids of this journal.
+    pub fn transactions(&self) -> &BTreeMap<Arc<str>, TransactionState> {
+        &self.transactions
+    }
+
+    /// How long this journal's partitions remember silent producers.
+    pub fn producer_expiry_ms(&self) -> i64 {
+        self.producer_expiry_ms.unwrap_or(crate::limits::PRODUCER_EXPIRY_MS)
     }
 
     /// The control plane.

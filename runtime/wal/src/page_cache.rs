@@ -82,13 +82,14 @@ pub(crate) fn trim(shared: &Shared) {
 mod tests {
     use std::path::Path;
 
-    use tidemill_disk::SimDisk;
+    use tidemill_disk::{Disk, SimDisk};
 
     use super::*;
     use crate::header::FileHeader;
     use crate::names::FileId;
 
     fn file(disk: &SimDisk, number: u64) -> Arc<WalFile> {
+        disk.create_dir_all(Path::new("/wal")).unwrap();
         let id = FileId::Segment(number);
         let header = FileHeader { id, journal_id: 0, salt: 0, previous: None };
         Arc::new(WalFile::create(disk, Path::new("/wal"), &header, 0).unwrap())

@@ -6,6 +6,8 @@
 //! directory, which is kept when a check fails.
 
 pub mod checks;
+pub mod committed;
+pub mod copier;
 pub mod history;
 pub mod producer;
 pub mod reader;

@@ -77,7 +77,9 @@ impl Producer {
     async fn identity(&self, stop: &AtomicBool) -> anyhow::Result<Option<Identity>> {
         while self.idempotent && !stop.load(Ordering::Relaxed) {
             if let Ok(cluster) = Cluster::connect(&self.kafka_addr, "crash").await {
-                let request = InitProducerIdRequest::default().with_transaction_timeout_ms(60_000);
+                let request = InitProducerIdRequest::default()
+                    .with_transactional_id(None)
+                    .with_transaction_timeout_ms(60_000);
                 if let Ok(answer) = cluster.bootstrap().call(&request, 4).await
                     && answer.error_code == 0
                 {

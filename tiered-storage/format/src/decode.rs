@@ -117,11 +117,15 @@ impl Footer {
 }
 
 /// The first record at or after `offset` whose timestamp is `timestamp_ms` or later, with its timestamp.
+/// Nobody looks for a marker.
 pub fn first_at_or_after(
     batch: &RecordBatch,
     offset: i64,
     timestamp_ms: i64,
 ) -> Result<Option<(i64, i64)>, Error> {
+    if batch.is_control() {
+        return Ok(None);
+    }
     let section = batch.uncompressed_records(crate::table::MAX_SIDE_BLOCK_BYTES as usize)?;
     for record in Records::new(&section, batch.record_count()) {
         let record = record?;

@@ -7,6 +7,7 @@
 
 mod bucket;
 mod cleanup;
+mod disposition;
 #[cfg(test)]
 mod held_back_tests;
 mod housekeeping;

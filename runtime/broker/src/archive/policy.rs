@@ -219,8 +219,10 @@ impl Policy {
                 archived_end < high_watermark
             }
             Attempt::HeldBack { high_watermark, archived_end } => {
-                // Until the transaction ends there is no point in trying again and again.
-                entry.not_before_ms = now_ms.saturating_add(entry.settings.max_age_ms.min(LAST_RETRY_MS));
+                // Most transactions end soon. Until one that does not has ended there is no point in
+                // trying again and again.
+                entry.failures = entry.failures.saturating_add(1);
+                entry.not_before_ms = now_ms.saturating_add(backoff_ms(entry.failures));
                 entry.wanted_upto = None;
                 archived_end < high_watermark
             }
@@ -333,8 +335,16 @@ mod tests {
         policy.grew(id(0), 5000, 0, SETTINGS);
         assert!(policy.take_due(0).is_some());
         policy.finished(id(0), Attempt::HeldBack { high_watermark: 9, archived_end: 0 }, false, 0);
-        assert_eq!(policy.take_due(LAST_RETRY_MS - 1), None);
-        assert!(policy.take_due(LAST_RETRY_MS).is_some());
+        assert_eq!(policy.take_due(FIRST_RETRY_MS - 1), None);
+        assert!(policy.take_due(FIRST_RETRY_MS).is_some());
+        let (mut now_ms, mut tries) = (FIRST_RETRY_MS, 0);
+        while now_ms < 100 * LAST_RETRY_MS {
+            policy.finished(id(0), Attempt::HeldBack { high_watermark: 9, archived_end: 0 }, false, now_ms);
+            now_ms = policy.next_deadline_ms().unwrap();
+            assert!(policy.take_due(now_ms).is_some());
+            tries += 1;
+        }
+        assert!(tries < 120, "{tries} tries");
     }
 
     #[test]

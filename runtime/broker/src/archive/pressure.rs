@@ -38,7 +38,13 @@ impl LogSize {
 
     /// Bytes of batches to be sealed.
     pub(super) fn excess_bytes(self) -> u64 {
-        if self.is_high() { self.live_bytes.saturating_sub(self.max_bytes / 100 * LOW_PERCENT) } else { 0 }
+        if !self.is_high() {
+            return 0;
+        }
+        let excess = self.live_bytes.saturating_sub(self.max_bytes / 100 * LOW_PERCENT);
+        // Where much of the log is no batches (transactions have many small entries), few batches can
+        // keep all files: too many for relocation, too few to count.
+        if self.needs_brake() { excess.max(self.live_bytes / 2) } else { excess }
     }
 }
 
@@ -81,6 +87,7 @@ mod tests {
         assert_eq!(size(60_000, 60_000).excess_bytes(), 0);
         assert_eq!(size(80_000, 70_000).excess_bytes(), 30_000);
         assert_eq!(size(80_000, 100).excess_bytes(), 0, "dropping files is enough");
+        assert_eq!(size(90_000, 20_000).excess_bytes(), 10_000, "few batches keep all files");
         assert!(size(90_000, 0).needs_brake() && !size(80_000, 80_000).needs_brake());
     }
 

@@ -10,13 +10,14 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tidemill_archive_format::{Disposition, ObjectFacts, ObjectSummary, ObjectWriter, WriterOptions};
+use tidemill_archive_format::{ObjectFacts, ObjectSummary, ObjectWriter, WriterOptions};
 use tidemill_journal::ReadError;
 use tidemill_state::{ArchivedObject, Command, CommitArchive, Outcome, Rejection};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::disposition::Dispositions;
 use super::policy::Attempt;
 use crate::broker::Broker;
 use crate::error::{Error, ErrorKind};
@@ -164,6 +165,7 @@ fn encode(
     let mut writer =
         ObjectWriter::new(facts, WriterOptions::default(), BufWriter::with_capacity(1 << 20, out))
             .map_err(|error| storage(&error))?;
+    let dispositions = Dispositions::of(target, from, end);
     let (mut offset, mut log_bytes) = (from, 0u64);
     while offset < end && log_bytes < limit && !writer.is_full() {
         if stopping.is_cancelled() {
@@ -177,8 +179,7 @@ fn encode(
         };
         let mut progress = false;
         for batch in read.batches.iter().filter(|batch| batch.base_offset() < end) {
-            let disposition = if batch.is_control() { Disposition::Control } else { Disposition::Committed };
-            writer.push(batch, disposition).map_err(|error| storage(&error))?;
+            writer.push(batch, dispositions.of_batch(batch)).map_err(|error| storage(&error))?;
             log_bytes += batch.size_bytes() as u64;
             offset = batch.next_offset();
             progress = true;

@@ -82,6 +82,16 @@ pub struct BrokerConfig {
     pub offsets_retention_minutes: i32,
     /// How often old offsets are looked for.
     pub offsets_retention_check_interval_ms: i64,
+    /// Longest transaction timeout that a producer may ask for.
+    pub transaction_max_timeout_ms: i32,
+    /// How long a transactional id that nobody uses is remembered.
+    pub transactional_id_expiration_ms: i32,
+    /// How often transactions are looked for that are open for too long.
+    pub transaction_abort_timed_out_transaction_cleanup_interval_ms: i32,
+    /// How often transactional ids are looked for that nobody uses.
+    pub transaction_remove_expired_transaction_cleanup_interval_ms: i32,
+    /// How long a partition remembers a silent producer.
+    pub producer_id_expiration_ms: i32,
     /// Samples that rates of clients with quotas are taken over.
     pub quota_window_num: i32,
     /// Length of one such sample.
@@ -147,6 +157,11 @@ impl Default for BrokerConfig {
             group_max_size: 10_000,
             offsets_retention_minutes: 7 * 24 * 60,
             offsets_retention_check_interval_ms: 600_000,
+            transaction_max_timeout_ms: 900_000,
+            transactional_id_expiration_ms: 604_800_000,
+            transaction_abort_timed_out_transaction_cleanup_interval_ms: 10_000,
+            transaction_remove_expired_transaction_cleanup_interval_ms: 3_600_000,
+            producer_id_expiration_ms: 86_400_000,
             quota_window_num: 11,
             quota_window_size_seconds: 1,
             log_retention_check_interval_ms: 300_000,

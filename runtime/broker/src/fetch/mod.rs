@@ -18,6 +18,10 @@ use crate::error::Error;
 use crate::offsets::EpochEnd;
 use crate::topics::TopicRef;
 
+/// A transaction whose records a read-committed consumer leaves out. Where it ends is not known of
+/// archived ones: `i64::MAX`.
+pub use tidemill_state::AbortedTransaction;
+
 pub(crate) use read_ahead::ReadAhead;
 pub(crate) use reader::Reader;
 pub(crate) use session::Sessions;
@@ -89,15 +93,6 @@ pub struct FetchedPartition {
     pub diverging: Option<EpochEnd>,
     /// What went wrong.
     pub error: Option<Error>,
-}
-
-/// A transaction whose records a read-committed consumer leaves out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AbortedTransaction {
-    /// Whose.
-    pub producer_id: i64,
-    /// Offset of its first record.
-    pub first_offset: i64,
 }
 
 impl FetchedPartition {

@@ -55,6 +55,9 @@ impl Broker {
         match self.read_sequence(target, offset, end, limit).await {
             Ok(mut found) => {
                 found.batches.retain(|batch| batch.base_offset() < end);
+                if found.source == Source::Hot {
+                    found.forget_others();
+                }
                 self.count(target, &found);
                 let aborted = match limit.isolation {
                     Isolation::ReadUncommitted => Vec::new(),

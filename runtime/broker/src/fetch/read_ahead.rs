@@ -22,6 +22,7 @@ use tidemill_state::PartitionId;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::Isolation;
 use super::read::Limit;
 use super::reader::{Found, Source};
 use crate::broker::Broker;
@@ -124,6 +125,10 @@ impl Broker {
             }
             let left = found.split_off(limit);
             self.keep(target.id, left);
+            if limit.isolation == Isolation::ReadCommitted {
+                // It may have been read while a transaction was open that is not any more.
+                found.batches.retain(|batch| batch.base_offset() < found.stable_end);
+            }
             if !found.batches.is_empty() {
                 self.metrics.read_ahead_hits.inc();
                 return Ok(found);
@@ -168,7 +173,7 @@ impl Broker {
 impl Found {
     /// Leaves as much as a read with this limit would have found, and gives back the rest.
     ///
-    /// Nothing is left if there are aborted transactions and not everything fits: which part they
+    /// From the archive nothing is left if there are aborted transactions and not everything fits: which part they
     /// belong to is not known here, and a consumer that is told of one whose marker it does not meet
     /// would skip the producer's later records, too.
     fn split_off(&mut self, limit: Limit) -> Option<Found> {
@@ -183,10 +188,14 @@ impl Found {
         if rest.is_empty() {
             return None;
         }
-        if !self.aborted.is_empty() {
+        if !self.aborted.is_empty() && self.source == Source::Archive {
             self.batches.clear();
             return None;
         }
-        Some(Found { batches: rest, aborted: Vec::new(), source: self.source })
+        let (stable_end, source) = (self.stable_end, self.source);
+        let mut rest = Found { batches: rest, aborted: self.aborted.clone(), stable_end, source };
+        rest.forget_others();
+        self.forget_others();
+        Some(rest)
     }
 }

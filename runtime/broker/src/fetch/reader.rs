@@ -29,6 +29,8 @@ pub(crate) enum Source {
 pub(crate) struct Found {
     pub(crate) batches: Vec<RecordBatch>,
     pub(crate) aborted: Vec<AbortedTransaction>,
+    /// What is aborted below this offset is known. Beyond it a transaction may have been open.
+    pub(crate) stable_end: i64,
     pub(crate) source: Source,
 }
 
@@ -55,9 +57,11 @@ impl Reader {
         at_least_one: bool,
     ) -> Result<Found, Error> {
         for _ in 0..ATTEMPTS {
+            // Before the batches are read, so that they cannot be of a transaction aborted later.
+            let known = Known::of(target, offset);
             match read_hot(target, offset, max_bytes, at_least_one).await {
                 Ok(batches) => {
-                    return Ok(Found { batches, aborted: Vec::new(), source: Source::Hot });
+                    return Ok(known.with(batches));
                 }
                 Err(ReadError::NotHot { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -105,9 +109,44 @@ impl Reader {
             .map(|transaction| AbortedTransaction {
                 producer_id: transaction.producer_id,
                 first_offset: transaction.first_offset,
+                last_offset: i64::MAX,
             })
             .collect();
-        Ok(Found { batches: read.batches, aborted, source: Source::Archive })
+        Ok(Found { batches: read.batches, aborted, stable_end: i64::MAX, source: Source::Archive })
+    }
+}
+
+/// What the state says of transactions in the hot part, from an offset on.
+struct Known {
+    aborted: Vec<AbortedTransaction>,
+    stable_end: i64,
+}
+
+impl Known {
+    fn of(target: &Partition, offset: i64) -> Self {
+        let known = target.journal.state(|state| {
+            let partition = state.partition(&target.id)?;
+            let stable_end = partition.last_stable_offset;
+            Some(Self { aborted: partition.aborted(offset, stable_end).collect(), stable_end })
+        });
+        known.unwrap_or(Self { aborted: Vec::new(), stable_end: i64::MIN })
+    }
+
+    fn with(self, batches: Vec<RecordBatch>) -> Found {
+        let Self { aborted, stable_end } = self;
+        let mut found = Found { batches, aborted, stable_end, source: Source::Hot };
+        found.forget_others();
+        found
+    }
+}
+
+impl Found {
+    /// Leaves out transactions that have nothing in the batches. A consumer that is told of one whose
+    /// marker it does not meet would skip the producer's later records, too.
+    pub(super) fn forget_others(&mut self) {
+        let first = self.batches.first().map_or(i64::MAX, RecordBatch::base_offset);
+        let last = self.batches.last().map_or(i64::MIN, RecordBatch::last_offset);
+        self.aborted.retain(|aborted| aborted.first_offset <= last && aborted.last_offset >= first);
     }
 }
 

@@ -7,12 +7,13 @@
 
 mod cpu;
 mod stamps;
+mod transactional;
 mod validate;
 
 use bytes::Bytes;
 use futures::future::join_all;
 use tidemill_journal::{Error as JournalError, Pending};
-use tidemill_state::{Append, Command, Outcome};
+use tidemill_state::{Append, AppendTransactional, Command, Outcome};
 
 pub(crate) use cpu::CpuPool;
 pub(crate) use stamps::Stamps;
@@ -24,6 +25,7 @@ use crate::journals::{rejected, unexpected};
 use crate::metrics::TopicMetrics;
 use crate::partition::Partition;
 use crate::topics::TopicRef;
+use crate::transactions::TransactionalProduce;
 
 /// Records for some partitions.
 #[derive(Clone, Debug, Default)]
@@ -72,19 +74,32 @@ enum Slot {
     Queued { outcome: Pending, stamp_ms: i64, bytes: u64, records: u64, metrics: TopicMetrics },
 }
 
+/// The transaction that a checked batch goes into.
+#[derive(Clone, Copy)]
+struct Confirmed {
+    number: u64,
+    version: u8,
+}
+
 /// A request whose records are queued, in order.
 pub struct PendingProduce {
     slots: Vec<(TopicRef, i32, Slot)>,
+    of: Option<TransactionalProduce>,
 }
 
 impl PendingProduce {
     /// Waits until everything is on disk and applied. Answers in the order of the request.
     pub async fn wait(self) -> Vec<PartitionProduced> {
+        let of = self.of.as_ref();
         let waits = self.slots.into_iter().map(|(topic, partition, slot)| async move {
             let result = match slot {
                 Slot::Failed(error) => Err(error),
                 Slot::Queued { outcome, stamp_ms, bytes, records, metrics } => {
                     let result = appended(outcome.await, stamp_ms);
+                    let result = result.map_err(|error| match of {
+                        Some(of) => of.in_words_of_produce(error),
+                        None => error,
+                    });
                     if result.is_ok() {
                         metrics.produced(bytes, records);
                     }
@@ -123,30 +138,47 @@ impl Broker {
     /// Validates the records and queues them in order. The request's partitions are independent: one
     /// that is refused does not keep the others.
     pub async fn submit_produce(&self, request: ProduceRequest) -> PendingProduce {
+        self.submit(request, None).await
+    }
+
+    /// As [`Broker::submit_produce`], for a request that names a transactional id.
+    pub async fn submit_transactional_produce(
+        &self,
+        request: ProduceRequest,
+        of: TransactionalProduce,
+    ) -> PendingProduce {
+        self.submit(request, Some(of)).await
+    }
+
+    async fn submit(&self, request: ProduceRequest, of: Option<TransactionalProduce>) -> PendingProduce {
         if !matches!(request.acks, -1..=1) {
             let error =
                 Error::new(ErrorKind::InvalidRequiredAcks, format!("acks={} is not valid", request.acks));
             let refuse = |p: ProducePartition| (p.topic, p.partition, Slot::Failed(error.clone()));
-            return PendingProduce { slots: request.partitions.into_iter().map(refuse).collect() };
+            return PendingProduce { slots: request.partitions.into_iter().map(refuse).collect(), of };
         }
         let mut names = Vec::with_capacity(request.partitions.len());
         let mut jobs = Vec::with_capacity(request.partitions.len());
         for part in request.partitions {
             let target = self.partition(&part.topic, part.partition);
             let target = target.and_then(|target| check_replicas(target, request.acks));
-            jobs.push(target.map(|target| Job::new(target, part.records)));
+            jobs.push(target.map(|target| Job::new(target, part.records, of.is_some())));
             names.push((part.topic, part.partition));
         }
         let checked = self.validate(jobs).await;
-        let mut slots = Vec::with_capacity(checked.len());
-        for ((topic, partition), checked) in names.into_iter().zip(checked) {
-            let slot = match checked {
-                Ok((target, checked)) => self.queue(&target, checked).await,
+        let confirmed = match &of {
+            Some(of) => self.confirm(of, checked).await,
+            None => checked.into_iter().map(|checked| checked.map(|(t, c)| (t, c, None))).collect(),
+        };
+        let mut slots = Vec::with_capacity(confirmed.len());
+        for ((topic, partition), confirmed) in names.into_iter().zip(confirmed) {
+            let slot = match confirmed {
+                Ok((target, checked, of)) => self.queue(&target, checked, of).await,
                 Err(error) => Slot::Failed(error.context(format_args!("{topic}-{partition}"))),
             };
             slots.push((topic, partition, slot));
         }
-        PendingProduce { slots }
+        PendingProduce { slots, of }
     }
 
     /// Runs the checks where they belong: a few small batches here, the rest on the CPU workers.
@@ -166,13 +198,18 @@ impl Broker {
     }
 
     /// Gives a checked batch its place in its journal's queue, once there is room.
-    async fn queue(&self, target: &Partition, checked: Checked) -> Slot {
+    async fn queue(&self, target: &Partition, checked: Checked, of: Option<Confirmed>) -> Slot {
         self.housekeeping.room(target.journal.id()).await;
         target.journal.room().await;
         let (bytes, records) = (checked.size_bytes(), checked.record_count());
         let (outcome, stamp_ms) = self.stamps.in_order(target, checked, |batch, now_ms| {
             let append = Append { partition: target.id, batches: vec![batch], now_ms };
-            target.journal.submit(Command::Append(append))
+            target.journal.submit(match of {
+                None => Command::Append(append),
+                Some(Confirmed { number: transaction, version }) => {
+                    Command::AppendTransactional(AppendTransactional { append, transaction, version })
+                }
+            })
         });
         let metrics = self.metrics.topic(&target.topic.name);
         Slot::Queued { outcome, stamp_ms, bytes, records, metrics }

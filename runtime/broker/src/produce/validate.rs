@@ -12,6 +12,7 @@ use tidemill_records::{
 
 use crate::error::{Error, ErrorKind};
 use crate::partition::Partition;
+use crate::producer_ids::ProducerIdentity;
 use crate::topics::TopicConfig;
 
 /// Effort up to which a request is checked on the thread that read it: 128 KiB of plain records.
@@ -25,6 +26,8 @@ const MAX_UNCOMPRESSED_BYTES: usize = 64 << 20;
 pub(super) struct Job {
     target: Partition,
     records: Bytes,
+    /// Whether the request names a transactional id.
+    in_transaction: bool,
 }
 
 /// A batch that may be queued.
@@ -41,14 +44,23 @@ impl Checked {
         self.batch.size_bytes() as u64
     }
 
+    /// Whose transaction the batch belongs to, if any.
+    pub(super) fn transactional_producer(&self) -> Option<ProducerIdentity> {
+        let header = self.batch.header();
+        self.batch.is_transactional().then_some(ProducerIdentity {
+            producer_id: header.producer_id,
+            producer_epoch: header.producer_epoch,
+        })
+    }
+
     pub(super) fn record_count(&self) -> u64 {
         u64::try_from(self.batch.record_count()).unwrap_or(0)
     }
 }
 
 impl Job {
-    pub(super) fn new(target: Partition, records: Bytes) -> Self {
-        Self { target, records }
+    pub(super) fn new(target: Partition, records: Bytes, in_transaction: bool) -> Self {
+        Self { target, records, in_transaction }
     }
 
     /// Roughly how long checking takes, in plain bytes.
@@ -69,9 +81,9 @@ impl Job {
             return Err(Error::new(ErrorKind::InvalidRecord, "there is no record batch"));
         }
         let batch = RecordBatch::parse(self.records)?;
-        if batch.is_transactional() {
-            let message = "transactions are not supported by this broker yet";
-            return Err(Error::new(ErrorKind::TransactionalIdNotSupported, message));
+        if batch.is_transactional() && !self.in_transaction {
+            let message = "records of a transaction without a transactional id";
+            return Err(Error::new(ErrorKind::TransactionalIdAuthorizationFailed, message));
         }
         let mut batch = validate_produce(&batch, &limits(config, now_ms))?.batch;
         if let Some(wanted) = config.compression.filter(|wanted| *wanted != batch.compression()) {

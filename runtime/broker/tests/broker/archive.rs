@@ -11,7 +11,7 @@ async fn fill(node: &Node, topic: &str, partitions: i32, rounds: usize) {
     let codecs =
         [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
     for partition in 0..partitions {
-        let id = node.broker.init_producer_id(None).await.unwrap();
+        let id = node.broker.init_producer_id().await.unwrap();
         for round in 0..rounds {
             let values: Vec<String> = (0..5).map(|n| format!("äöü {partition} {round} {n}")).collect();
             let values: Vec<&str> = values.iter().map(String::as_str).collect();

@@ -23,3 +23,4 @@ mod read_ahead;
 mod retention;
 mod topic_configs;
 mod topics;
+mod transactions;

@@ -71,8 +71,8 @@ async fn what_is_wrong_is_refused_per_partition() {
 async fn an_idempotent_producers_retry_is_recognised() {
     let node = Node::start().await;
     node.create("t", 1).await;
-    let id = node.broker.init_producer_id(None).await.unwrap();
-    let next = node.broker.init_producer_id(None).await.unwrap();
+    let id = node.broker.init_producer_id().await.unwrap();
+    let next = node.broker.init_producer_id().await.unwrap();
     assert_ne!(id.producer_id, next.producer_id);
     let first = build(1_700_000_000_000, &["a", "b"], Compression::Zstd, id.producer_id, 0);
     let second = build(1_700_000_000_000, &["c"], Compression::Zstd, id.producer_id, 2);
@@ -82,8 +82,6 @@ async fn an_idempotent_producers_retry_is_recognised() {
     assert_eq!(node.read_all("t", 0, 0).await.len(), 3);
     let gap = build(1_700_000_000_000, &["d"], Compression::None, id.producer_id, 9);
     assert_eq!(node.produce("t", 0, gap).await.unwrap_err().kind, ErrorKind::OutOfOrderSequenceNumber);
-    let transactional = node.broker.init_producer_id(Some("tx")).await.unwrap_err();
-    assert_eq!(transactional.kind, ErrorKind::TransactionalIdNotSupported);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

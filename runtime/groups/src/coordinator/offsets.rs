@@ -20,6 +20,18 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Whether a group takes offsets that are committed with a transaction; a group that has only
+    /// those comes to be by it. They are stored by the transaction coordinator.
+    pub fn check_transactional_commit(&self, request: &CommitRequest) -> Result<(), Error> {
+        self.check_id(&request.group_id)?;
+        let hosted = match self.shared.host(&request.group_id) {
+            Some(hosted) => hosted,
+            None if request.generation >= 0 => return Err(Error::IllegalGeneration),
+            None => self.shared.host_or_create(&request.group_id)?,
+        };
+        self.shared.peek(&hosted, |group, now| group.check_transactional_commit(now, request))
+    }
+
     /// OffsetFetch: the committed offsets of some partitions, or of all that have one.
     pub async fn fetch_offsets(
         &self,

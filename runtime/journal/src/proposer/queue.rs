@@ -41,7 +41,14 @@ impl Flow {
             Command::FunctionProgress(progress) => Flow::Partition(progress.instance.input),
             Command::AcceptOutbox(accept) => Flow::Partition(accept.stream.target),
             Command::OutboxDelivered(delivered) => Flow::Partition(delivered.stream.instance.input),
+            Command::AppendTransactional(command) => Flow::Partition(command.append.partition),
+            Command::WriteMarker(marker) => Flow::Partition(marker.append.partition),
             Command::CommitOffsets(_)
+            | Command::CommitTransactionalOffsets(_)
+            | Command::EndGroupTransaction(_)
+            | Command::PutTransaction(_)
+            | Command::DeleteTransaction(_)
+            | Command::SetProducerExpiry { .. }
             | Command::PutGroup(_)
             | Command::DeleteGroup { .. }
             | Command::DeleteOffsets { .. }

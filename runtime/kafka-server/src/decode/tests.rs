@@ -116,6 +116,10 @@ fn decode(api: ApiKey, version: i16, body: &[u8]) -> Result<usize, String> {
         };
     }
     decode! {
+        AddPartitionsToTxn: AddPartitionsToTxnRequest, AddOffsetsToTxn: AddOffsetsToTxnRequest,
+        EndTxn: EndTxnRequest, WriteTxnMarkers: WriteTxnMarkersRequest,
+        TxnOffsetCommit: TxnOffsetCommitRequest, DescribeProducers: DescribeProducersRequest,
+        DescribeTransactions: DescribeTransactionsRequest, ListTransactions: ListTransactionsRequest,
         DescribeLogDirs: DescribeLogDirsRequest,
         ElectLeaders: ElectLeadersRequest,
         AlterPartitionReassignments: AlterPartitionReassignmentsRequest,

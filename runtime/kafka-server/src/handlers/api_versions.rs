@@ -1,17 +1,26 @@
 //! ApiVersions: which APIs are served.
 
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::StrBytes;
 
 use crate::apis::APIS;
 use crate::codes;
 use crate::service::Call;
 
+/// The feature by which clients know that each transaction has its own epoch (KIP-890).
+const TRANSACTION_VERSION: &str = "transaction.version";
+const TRANSACTION_VERSION_LEVEL: i16 = 2;
+
 pub(crate) async fn handle(call: &Call<'_>, request: ApiVersionsRequest) -> ApiVersionsResponse {
     let named = call.version() < 3
         || (is_software_name(&request.client_software_name)
             && is_software_name(&request.client_software_version));
-    if named { all() } else { ApiVersionsResponse::default().with_error_code(codes::INVALID_REQUEST) }
+    if named {
+        with_features(all(), call.version())
+    } else {
+        ApiVersionsResponse::default().with_error_code(codes::INVALID_REQUEST)
+    }
 }
 
 /// The answer to a version that is not served, in version 0, which every client reads.
@@ -27,6 +36,26 @@ fn all() -> ApiVersionsResponse {
             .with_max_version(api.max)
     });
     ApiVersionsResponse::default().with_api_keys(served.collect())
+}
+
+/// The features that clients look at. As in Kafka, versions before 4 are not told of a feature that
+/// can be turned off: their clients do not expect that.
+fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResponse {
+    if version < 3 {
+        return response;
+    }
+    let name = || StrBytes::from_static_str(TRANSACTION_VERSION);
+    let finalized = FinalizedFeatureKey::default()
+        .with_name(name())
+        .with_min_version_level(TRANSACTION_VERSION_LEVEL)
+        .with_max_version_level(TRANSACTION_VERSION_LEVEL);
+    let response = response.with_finalized_features_epoch(0).with_finalized_features(vec![finalized]);
+    if version < 4 {
+        return response;
+    }
+    let supported =
+        SupportedFeatureKey::default().with_name(name()).with_max_version(TRANSACTION_VERSION_LEVEL);
+    response.with_supported_features(vec![supported])
 }
 
 /// Letters, digits, dots and dashes, with a letter or digit at both ends (KIP-511).

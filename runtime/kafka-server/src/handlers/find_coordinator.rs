@@ -1,4 +1,4 @@
-//! FindCoordinator: one broker coordinates everything.
+//! FindCoordinator: one broker coordinates all groups and transactions.
 
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
@@ -13,12 +13,8 @@ const TRANSACTION: i8 = 1;
 
 pub(crate) async fn handle(call: &Call<'_>, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     let (code, reason) = match request.key_type {
-        GROUP => (codes::NONE, None),
-        // Fatal for clients, at once; "not available" would have them try again for a minute.
-        TRANSACTION => {
-            (codes::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, Some("transactions are not supported yet"))
-        }
-        _ => (codes::INVALID_REQUEST, Some("only groups have a coordinator here")),
+        GROUP | TRANSACTION => (codes::NONE, None),
+        _ => (codes::INVALID_REQUEST, Some("only groups and transactions have a coordinator here")),
     };
     let found = code == codes::NONE;
     let node = BrokerId(if found { call.node_id() } else { -1 });

@@ -1,5 +1,7 @@
 //! One file per API: from the request to the broker, and back to the response.
 
+pub(crate) mod add_offsets_to_txn;
+pub(crate) mod add_partitions_to_txn;
 pub(crate) mod alter_client_quotas;
 pub(crate) mod alter_configs;
 pub(crate) mod alter_partition_reassignments;
@@ -14,9 +16,12 @@ pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
 pub(crate) mod describe_groups;
 pub(crate) mod describe_log_dirs;
+pub(crate) mod describe_producers;
 pub(crate) mod describe_topic_partitions;
+pub(crate) mod describe_transactions;
 pub(crate) mod describe_user_scram_credentials;
 pub(crate) mod elect_leaders;
+pub(crate) mod end_txn;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
 pub(crate) mod heartbeat;
@@ -28,6 +33,7 @@ pub(crate) mod list_config_resources;
 pub(crate) mod list_groups;
 pub(crate) mod list_offsets;
 pub(crate) mod list_partition_reassignments;
+pub(crate) mod list_transactions;
 pub(crate) mod metadata;
 pub(crate) mod offset_commit;
 pub(crate) mod offset_delete;
@@ -35,12 +41,15 @@ pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 pub(crate) mod sync_group;
+pub(crate) mod txn_offset_commit;
+pub(crate) mod write_txn_markers;
 
 mod config_resource;
 mod quota_entity;
 
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
+use tidemill_broker::{ErrorKind, TransactionStatus};
 use uuid::Uuid;
 
 /// Operations on a topic, cluster and group that anybody may do while there are no ACLs, as bits
@@ -62,6 +71,26 @@ fn topic_name(name: &str) -> TopicName {
 /// An optional string that is empty as good as absent.
 fn optional(text: Option<&StrBytes>) -> Option<String> {
     text.map(|text| text.to_string())
+}
+
+/// The code of an error about a transaction, for a client that may be too old for PRODUCER_FENCED.
+fn transaction_error(kind: ErrorKind, knows_fenced: bool) -> i16 {
+    match kind {
+        ErrorKind::ProducerFenced if !knows_fenced => ErrorKind::InvalidProducerEpoch.kafka_code(),
+        kind => kind.kafka_code(),
+    }
+}
+
+/// The name that Kafka's tools show.
+fn status_name(status: TransactionStatus) -> &'static str {
+    match status {
+        TransactionStatus::Empty => "Empty",
+        TransactionStatus::Ongoing => "Ongoing",
+        TransactionStatus::PrepareCommit => "PrepareCommit",
+        TransactionStatus::PrepareAbort => "PrepareAbort",
+        TransactionStatus::CompleteCommit => "CompleteCommit",
+        TransactionStatus::CompleteAbort => "CompleteAbort",
+    }
 }
 
 /// A cluster id as Kafka writes UUIDs: base64 for URLs, without padding.

@@ -4,12 +4,16 @@
 use bytes::Bytes;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
-use tidemill_broker::{PartitionProduced, PendingProduce, ProducePartition, TopicRef};
+use tidemill_broker::{PartitionProduced, PendingProduce, ProducePartition, TopicRef, TransactionalProduce};
 use uuid::Uuid;
 
 use super::text;
-use crate::codes;
 use crate::service::Call;
+
+/// Since this version clients know TRANSACTION_ABORTABLE.
+const KNOWS_ABORTABLE: i16 = 11;
+/// Since this version a producer need not add partitions to its transaction before.
+const ADDS_PARTITIONS: i16 = 12;
 
 /// A frame smaller than this is not worth a copy of its records.
 const SMALL_FRAME_BYTES: usize = 64 << 10;
@@ -19,9 +23,8 @@ type Asked = (TopicName, Uuid, usize);
 
 /// Records on their way to the disk.
 pub(crate) struct Submitted {
-    pending: Option<PendingProduce>,
+    pending: PendingProduce,
     topics: Vec<Asked>,
-    refused: Option<ProduceResponse>,
     version: i16,
     /// acks=0: nobody wants to know.
     pub(crate) silent: bool,
@@ -31,10 +34,6 @@ pub(crate) struct Submitted {
 pub(crate) async fn submit(call: &Call<'_>, request: ProduceRequest) -> Submitted {
     let version = call.version();
     let silent = request.acks == 0;
-    if request.transactional_id.is_some() {
-        let refused = Some(refuse(version, &request));
-        return Submitted { pending: None, topics: Vec::new(), refused, version, silent };
-    }
     let mut topics = Vec::with_capacity(request.topic_data.len());
     let mut partitions = Vec::new();
     for topic in request.topic_data {
@@ -48,9 +47,17 @@ pub(crate) async fn submit(call: &Call<'_>, request: ProduceRequest) -> Submitte
         }));
     }
     let_go_of_the_frame(call.frame_bytes, &mut partitions);
+    let of = request.transactional_id.map(|id| TransactionalProduce {
+        transactional_id: id.to_string(),
+        version: if version >= ADDS_PARTITIONS { 2 } else { 1 },
+        knows_abortable: version >= KNOWS_ABORTABLE,
+    });
     let request = tidemill_broker::ProduceRequest { acks: request.acks, partitions };
-    let pending = Some(call.broker().submit_produce(request).await);
-    Submitted { pending, topics, refused: None, version, silent }
+    let pending = match of {
+        Some(of) => call.broker().submit_transactional_produce(request, of).await,
+        None => call.broker().submit_produce(request).await,
+    };
+    Submitted { pending, topics, version, silent }
 }
 
 /// Records are views of the frame and keep all of it in memory. If most of the frame is something
@@ -67,10 +74,7 @@ fn let_go_of_the_frame(frame_bytes: usize, partitions: &mut [ProducePartition]) 
 impl Submitted {
     /// Second phase. True beside the response if every partition took its records.
     pub(crate) async fn wait(self) -> (ProduceResponse, bool) {
-        let Some(pending) = self.pending else {
-            return (self.refused.unwrap_or_default(), false);
-        };
-        let mut produced = pending.wait().await.into_iter();
+        let mut produced = self.pending.wait().await.into_iter();
         let mut success = true;
         let version = self.version;
         let responses = self.topics.into_iter().map(|(name, topic_id, count)| {
@@ -113,21 +117,4 @@ fn partition_response(version: i16, produced: PartitionProduced) -> PartitionPro
             if version >= 8 { response.with_error_message(Some(text(error.message))) } else { response }
         }
     }
-}
-
-/// Transactions come later; until then their records are refused, and not written without one.
-fn refuse(version: i16, request: &ProduceRequest) -> ProduceResponse {
-    let responses = request.topic_data.iter().map(|topic| {
-        let partitions = topic.partition_data.iter().map(|data| {
-            let response = PartitionProduceResponse::default()
-                .with_index(data.index)
-                .with_error_code(codes::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-                .with_base_offset(-1)
-                .with_log_append_time_ms(-1);
-            let message = (version >= 8).then(|| text("transactions are not supported yet"));
-            response.with_error_message(message)
-        });
-        topic_response(version, topic.name.clone(), topic.topic_id, partitions.collect())
-    });
-    ProduceResponse::default().with_responses(responses.collect())
 }

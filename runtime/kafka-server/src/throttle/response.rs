@@ -19,6 +19,8 @@ macro_rules! throttled {
 }
 
 throttled! {
+    AddOffsetsToTxnResponse
+    AddPartitionsToTxnResponse
     AlterClientQuotasResponse
     AlterConfigsResponse
     AlterPartitionReassignmentsResponse
@@ -33,9 +35,12 @@ throttled! {
     DescribeConfigsResponse
     DescribeGroupsResponse
     DescribeLogDirsResponse
+    DescribeProducersResponse
     DescribeTopicPartitionsResponse
+    DescribeTransactionsResponse
     DescribeUserScramCredentialsResponse
     ElectLeadersResponse
+    EndTxnResponse
     FindCoordinatorResponse
     HeartbeatResponse
     IncrementalAlterConfigsResponse
@@ -46,6 +51,7 @@ throttled! {
     ListGroupsResponse
     ListOffsetsResponse
     ListPartitionReassignmentsResponse
+    ListTransactionsResponse
     MetadataResponse
     OffsetCommitResponse
     OffsetDeleteResponse
@@ -53,4 +59,10 @@ throttled! {
     OffsetForLeaderEpochResponse
     ProduceResponse
     SyncGroupResponse
+    TxnOffsetCommitResponse
+}
+
+impl Throttled for WriteTxnMarkersResponse {
+    /// It goes between brokers, and has no place for it.
+    fn set_throttle_time(&mut self, _: i32) {}
 }

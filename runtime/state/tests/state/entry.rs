@@ -27,6 +27,8 @@ fn appends(command: &Command) -> Vec<&Append> {
         Command::Append(append) => vec![append],
         Command::FunctionProgress(progress) => progress.outputs.iter().collect(),
         Command::AcceptOutbox(accept) => vec![&accept.append],
+        Command::AppendTransactional(command) => vec![&command.append],
+        Command::WriteMarker(command) => vec![&command.append],
         _ => vec![],
     }
 }

@@ -18,3 +18,5 @@ mod golden;
 mod partitions;
 mod producers;
 mod settings;
+mod transactional_ids;
+mod transactions;

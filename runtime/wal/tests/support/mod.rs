@@ -19,6 +19,7 @@ pub fn options() -> Options {
         segment_bytes: 4 << 10,
         cache_bytes: 2 << 10,
         index_cache_bytes: 8 << 10,
+        page_cache_bytes: 64 << 10,
         max_bytes: u64::MAX,
         reserve_bytes: 0,
         allocate_bytes: 1 << 10,

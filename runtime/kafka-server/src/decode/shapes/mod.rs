@@ -5,6 +5,7 @@ mod cluster;
 mod data;
 mod group;
 mod shape;
+mod transaction;
 
 use kafka_protocol::messages::ApiKey;
 
@@ -29,6 +30,14 @@ pub(super) fn request_shape(api: ApiKey) -> Option<&'static Shape> {
         ApiKey::DescribeGroups => &group::DESCRIBE_GROUPS,
         ApiKey::ListGroups => &group::LIST_GROUPS,
         ApiKey::DeleteGroups => &group::DELETE_GROUPS,
+        ApiKey::AddPartitionsToTxn => &transaction::ADD_PARTITIONS_TO_TXN,
+        ApiKey::AddOffsetsToTxn => &transaction::ADD_OFFSETS_TO_TXN,
+        ApiKey::EndTxn => &transaction::END_TXN,
+        ApiKey::WriteTxnMarkers => &transaction::WRITE_TXN_MARKERS,
+        ApiKey::TxnOffsetCommit => &transaction::TXN_OFFSET_COMMIT,
+        ApiKey::DescribeProducers => &transaction::DESCRIBE_PRODUCERS,
+        ApiKey::DescribeTransactions => &transaction::DESCRIBE_TRANSACTIONS,
+        ApiKey::ListTransactions => &transaction::LIST_TRANSACTIONS,
         ApiKey::Metadata => &admin::METADATA,
         ApiKey::ApiVersions => &admin::API_VERSIONS,
         ApiKey::CreateTopics => &admin::CREATE_TOPICS,
