@@ -8,6 +8,8 @@
 const HIGH_PERCENT: u64 = 60;
 /// … until so much is left.
 const LOW_PERCENT: u64 = 40;
+/// Batches up to this part of the bound are left to relocation.
+const RELOCATED_PERCENT: u64 = 10;
 /// Above this part of the bound producers wait, rather than be refused at the bound.
 const BRAKE_PERCENT: u64 = 85;
 
@@ -44,7 +46,8 @@ impl LogSize {
         let excess = self.live_bytes.saturating_sub(self.max_bytes / 100 * LOW_PERCENT);
         // Where much of the log is no batches (transactions have many small entries), few batches can
         // keep all files: too many for relocation, too few to count.
-        if self.needs_brake() { excess.max(self.live_bytes / 2) } else { excess }
+        let too_many_to_relocate = self.live_bytes > self.max_bytes / 100 * RELOCATED_PERCENT;
+        if self.needs_brake() && too_many_to_relocate { excess.max(self.live_bytes / 2) } else { excess }
     }
 }
 
@@ -88,6 +91,7 @@ mod tests {
         assert_eq!(size(80_000, 70_000).excess_bytes(), 30_000);
         assert_eq!(size(80_000, 100).excess_bytes(), 0, "dropping files is enough");
         assert_eq!(size(90_000, 20_000).excess_bytes(), 10_000, "few batches keep all files");
+        assert_eq!(size(90_000, 10_000).excess_bytes(), 0, "so few are copied forward");
         assert!(size(90_000, 0).needs_brake() && !size(80_000, 80_000).needs_brake());
     }
 
