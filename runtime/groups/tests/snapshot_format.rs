@@ -47,11 +47,11 @@ fn snapshot() -> Vec<u8> {
         .expect("the assignment is stored")
 }
 
-/// Set `TIDEMILL_UPDATE=1` to write the file, once per version.
+/// Set `UPDATE_GOLDEN=1` to write the file, once per version.
 #[test]
 fn version_1_is_written_and_read_as_ever() {
     let written = snapshot();
-    if std::env::var_os("TIDEMILL_UPDATE").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(GOLDEN, &written).unwrap();
     }
     let golden = std::fs::read(GOLDEN).unwrap();

@@ -127,15 +127,15 @@ fn versions(first: i16, last: i16) -> String {
 mod tests {
     use super::*;
 
-    /// Set `TIDEMILL_UPDATE=1` to write the page.
+    /// Set `UPDATE_DOCS=1` to write the page.
     #[test]
     fn the_compatibility_page_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kafka-compatibility.md");
         let page = compatibility_page();
-        if std::env::var_os("TIDEMILL_UPDATE").is_some() {
+        if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, &page).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(path).unwrap(), page, "run this test with TIDEMILL_UPDATE=1");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), page, "run this test with UPDATE_DOCS=1");
     }
 
     #[test]

@@ -66,7 +66,8 @@ fn timestamps(batch: &RecordBatch) -> Vec<(i64, i64)> {
 }
 
 fn check_timestamp(object: &Object, batches: &[Pushed], from: i64, timestamp: i64) {
-    let all = batches.iter().filter(|(batch, _)| batch.header().max_timestamp >= timestamp);
+    let timed = |batch: &RecordBatch| batch.header().max_timestamp >= timestamp && !batch.is_control();
+    let all = batches.iter().filter(|(batch, _)| timed(batch));
     let expected =
         all.flat_map(|(batch, _)| timestamps(batch)).find(|(offset, at)| *offset >= from && *at >= timestamp);
     let footer = object.footer().unwrap();
