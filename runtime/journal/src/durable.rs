@@ -77,7 +77,7 @@ impl Unsettled {
     /// They are there, or cannot be brought there.
     pub(crate) fn settle(mut self, result: &io::Result<()>) {
         self.is_settled = true;
-        self.durable.settle(self.last, result.as_ref().map(|()| ()).map_err(ToString::to_string));
+        self.durable.settle(self.last, result.as_ref().copied().map_err(ToString::to_string));
     }
 
     /// Entries that get there together: one answer for all.
