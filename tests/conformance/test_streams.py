@@ -5,6 +5,7 @@ import shutil
 import time
 from collections import Counter
 
+import pytest
 from confluent_kafka import Consumer, Producer
 from conftest import run
 from java_process import JavaProcess
@@ -41,7 +42,8 @@ def start(broker, tmp_path, program: str, topic: str, guarantee: str = "at_least
     return JavaProcess(os.environ["STREAMS_CLASS_PATH"], tmp_path / "streams.log", "StreamsApp", *arguments)
 
 
-def test_word_count_goes_on_from_its_changelog(broker, topic, tmp_path):
+@pytest.mark.parametrize(("guarantee", "loses_state"), [("at_least_once", True), ("exactly_once_v2", False)])
+def test_word_count_goes_on_where_it_stopped(broker, topic, tmp_path, guarantee, loses_state):
     for name in (topic, f"{topic}.out"):
         broker.cli("topic", "create", name, "--partitions", "2")
     latest = Latest(broker, f"{topic}.out")
@@ -50,11 +52,12 @@ def test_word_count_goes_on_from_its_changelog(broker, topic, tmp_path):
         lines = [f"the {n % 7} and the {n % 3} of round {round_}" for n in range(200)]
         produce(broker, topic, [(str(n), line, int(time.time() * 1000)) for n, line in enumerate(lines)])
         counts.update(word for line in lines for word in line.split(" "))
-        app = start(broker, tmp_path, "wordcount", topic)
+        app = start(broker, tmp_path, "wordcount", topic, guarantee)
         latest.become(app, {word: str(count) for word, count in counts.items()})
         assert app.end_input() == 0 and "\nclosed" in "\n" + app.tail(), app.tail()
-        # The next round has to restore the store from the changelog topic.
-        shutil.rmtree(tmp_path / "state")
+        if loses_state:
+            # The next round has to restore the store from the changelog topic.
+            shutil.rmtree(tmp_path / "state")
     latest.consumer.close()
     configs = run("kcat", "-b", broker.kafka_addr, "-L")
     assert f"app-{topic}-KSTREAM-AGGREGATE-STATE-STORE" in configs and "-repartition" in configs

@@ -168,25 +168,6 @@ def test_a_java_copier_copies_exactly_once(broker, topic, group, tmp_path):
     assert read(broker, f"{topic}.out", "read_committed") == values
 
 
-def test_streams_counts_exactly_once(broker, topic, tmp_path):
-    from collections import Counter
-
-    from test_streams import Latest, produce, start
-
-    for name in (topic, f"{topic}.out"):
-        broker.cli("topic", "create", name, "--partitions", "2")
-    latest = Latest(broker, f"{topic}.out")
-    counts: Counter[str] = Counter()
-    for round_ in range(2):
-        lines = [f"the {n % 7} and the {n % 3} of round {round_}" for n in range(200)]
-        produce(broker, topic, [(str(n), line, int(time.time() * 1000)) for n, line in enumerate(lines)])
-        counts.update(word for line in lines for word in line.split(" "))
-        app = start(broker, tmp_path, "wordcount", topic, "exactly_once_v2")
-        latest.become(app, {word: str(count) for word, count in counts.items()})
-        assert app.end_input() == 0 and "\nclosed" in "\n" + app.tail(), app.tail()
-    latest.consumer.close()
-
-
 def test_open_transactions_of_the_broker_are_known_to_kcat(broker, topic):
     """A consumer that knows nothing of transactions gets on with control batches."""
     broker.cli("topic", "create", topic, "--partitions", "1")

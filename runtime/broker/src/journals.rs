@@ -52,8 +52,7 @@ impl Journals {
         if let Some(journal) = self.home(id) {
             return Ok(journal);
         }
-        let hash = id.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
-        let journal = 1 + hash % self.spread.max(1);
+        let journal = 1 + hash_of(id) % self.spread.max(1);
         let command = MetadataCommand::PlaceGroup { group_id: id.to_owned(), journal };
         match self.metadata.propose(Command::Metadata(command)).await? {
             Outcome::GroupPlaced { journal } => self.data(journal),
@@ -101,6 +100,11 @@ pub(crate) fn rejected(rejection: &Rejection) -> Error {
         Rejection::OutboxFull(_) => ErrorKind::ThrottlingQuotaExceeded,
     };
     Error::new(kind, rejection.to_string())
+}
+
+/// Spreads the ids of groups and transactions.
+pub(crate) fn hash_of(id: &str) -> u32 {
+    id.bytes().fold(0, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)))
 }
 
 /// An outcome that can only be one kind of value.

@@ -37,6 +37,25 @@ pub struct Produced {
     pub base_offset: i64,
 }
 
+/// Asks one partition, outside of any session, for what it has from an offset on.
+#[must_use]
+pub fn fetch_request(topic: &str, partition: i32, offset: i64, max_bytes: i32) -> FetchRequest {
+    let wanted = FetchPartition::default()
+        .with_partition(partition)
+        .with_current_leader_epoch(-1)
+        .with_fetch_offset(offset)
+        .with_partition_max_bytes(max_bytes);
+    let fetch_topic = FetchTopic::default()
+        .with_topic(TopicName(StrBytes::from_string(topic.to_owned())))
+        .with_partitions(vec![wanted]);
+    FetchRequest::default()
+        .with_max_wait_ms(0)
+        .with_min_bytes(1)
+        .with_max_bytes(max_bytes)
+        .with_session_epoch(-1)
+        .with_topics(vec![fetch_topic])
+}
+
 /// One partition's part of a fetch.
 #[derive(Clone, Debug)]
 pub struct Fetched {
@@ -147,20 +166,7 @@ impl Connection {
         max_bytes: i32,
         max_wait_ms: i32,
     ) -> Result<Fetched, Error> {
-        let wanted = FetchPartition::default()
-            .with_partition(partition)
-            .with_current_leader_epoch(-1)
-            .with_fetch_offset(offset)
-            .with_partition_max_bytes(max_bytes);
-        let fetch_topic = FetchTopic::default()
-            .with_topic(TopicName(StrBytes::from_string(topic.to_owned())))
-            .with_partitions(vec![wanted]);
-        let request = FetchRequest::default()
-            .with_max_wait_ms(max_wait_ms)
-            .with_min_bytes(1)
-            .with_max_bytes(max_bytes)
-            .with_session_epoch(-1)
-            .with_topics(vec![fetch_topic]);
+        let request = fetch_request(topic, partition, offset, max_bytes).with_max_wait_ms(max_wait_ms);
         let answer = self.call(&request, FETCH_VERSION).await?;
         check(answer.error_code, || format!("fetch {topic}"))?;
         let part = answer

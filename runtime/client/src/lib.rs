@@ -10,7 +10,7 @@
 mod cluster;
 mod connection;
 
-pub use cluster::{Cluster, Fetched, Produced};
+pub use cluster::{Cluster, Fetched, Produced, fetch_request};
 pub use connection::{Connection, Pending};
 
 /// Why a call failed.

@@ -10,15 +10,10 @@
 
 mod client;
 
-use client::{Client, name, start};
+use client::{Client, name, start, text};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::StrBytes;
 use tidemill_kafka_server::Options;
 use tokio::io::AsyncReadExt;
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;

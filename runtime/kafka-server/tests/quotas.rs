@@ -12,15 +12,10 @@ mod client;
 
 use std::time::Duration;
 
-use client::{Client, Running, fetch_request, produce_request, start, values};
+use client::{Client, Running, fetch_request, produce_request, start, text, values};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::StrBytes;
 use tidemill_kafka_server::Options;
 use tokio::io::AsyncReadExt;
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
 
 /// Type and name of an entity's component; no name for the default.
 type Component<'a> = (&'a str, Option<&'a str>);

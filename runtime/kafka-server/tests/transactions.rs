@@ -10,16 +10,11 @@
 
 mod client;
 
-use client::{Client, fetch_request, name, start};
+use client::{Client, fetch_request, name, start, text};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::StrBytes;
 use tidemill_kafka_server::Options;
 use tidemill_records::{BatchBuilder, BatchFacts, Compression};
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
 
 fn id() -> TransactionalId {
     TransactionalId(text("tx"))

@@ -36,7 +36,7 @@ mod error;
 mod init;
 mod time;
 
-use tidemill_state::{TransactionState, TransactionStatus};
+use tidemill_state::TransactionState;
 
 pub use add::{Add, add, confirm};
 pub use end::{End, Ending, abort, complete, end, ending};
@@ -62,19 +62,6 @@ const EXHAUSTED: i16 = i16::MAX - 1;
 
 /// The transaction version in which each transaction has its own epoch.
 const EPOCH_PER_TRANSACTION: u8 = 2;
-
-/// The name Kafka's tools show.
-#[must_use]
-pub fn status_name(status: TransactionStatus) -> &'static str {
-    match status {
-        TransactionStatus::Empty => "Empty",
-        TransactionStatus::Ongoing => "Ongoing",
-        TransactionStatus::PrepareCommit => "PrepareCommit",
-        TransactionStatus::PrepareAbort => "PrepareAbort",
-        TransactionStatus::CompleteCommit => "CompleteCommit",
-        TransactionStatus::CompleteAbort => "CompleteAbort",
-    }
-}
 
 fn is_exhausted(state: &TransactionState) -> bool {
     state.producer_epoch >= EXHAUSTED

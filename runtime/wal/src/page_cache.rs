@@ -31,8 +31,9 @@ pub(crate) struct PageCache {
 impl PageCache {
     /// The file is on disk up to `end`.
     pub(crate) fn synced(&mut self, file: &Arc<WalFile>, end: u64) {
-        let is_last = |(kept, _): &&mut (Weak<WalFile>, Range<u64>)| kept.as_ptr() == Arc::as_ptr(file);
-        match self.kept.back_mut().filter(is_last) {
+        // One that was followed by another meanwhile may still be told of.
+        let known = self.kept.iter_mut().rev().find(|(kept, _)| kept.as_ptr() == Arc::as_ptr(file));
+        match known {
             Some((_, range)) if range.end < end => {
                 self.bytes += end - range.end;
                 range.end = end;
@@ -105,9 +106,10 @@ mod tests {
         let (one, two) = (file(&disk, 1), file(&disk, 2));
         let mut cache = PageCache::default();
         cache.synced(&one, 60);
-        cache.synced(&one, 100);
+        cache.synced(&one, 90);
         assert_eq!(taken(&mut cache, 100), []);
         cache.synced(&two, 5);
+        cache.synced(&one, 100);
         assert_eq!(taken(&mut cache, 100), [], "too little for a system call");
         cache.synced(&two, 30);
         assert_eq!(taken(&mut cache, 100), [(1, 0..30)]);

@@ -1,8 +1,7 @@
 //! What all parts of an open log share.
 //!
 //! Locks, in the order they are taken: `maintenance`, `writer`, `vote` / `saved_purged`, `index`,
-//! `cache` / `sections` /
-//! `spares` / `page_cache`. Only the first three are held across I/O, none of which a reader takes.
+//! `cache` / `sections` / `spares` / `page_cache`. Only the first three are held across I/O, none of which a reader takes.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

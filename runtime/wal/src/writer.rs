@@ -259,6 +259,7 @@ impl Active {
         }
         if has_more || self.synced < self.end {
             shared.sync_file(&self.file)?;
+            shared.page_cache.lock().synced(&self.file, self.end);
             self.synced = self.end;
         }
         Ok(())

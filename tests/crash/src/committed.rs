@@ -4,10 +4,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, ensure};
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::{FetchRequest, TopicName};
-use kafka_protocol::protocol::StrBytes;
-use tidemill_client::{Cluster, Connection};
+use tidemill_client::{Cluster, Connection, fetch_request};
 use tidemill_records::control::{ControlRecord, EndTransaction, TransactionResult, parse_control_batch};
 use tidemill_records::{RecordBatch, Records};
 
@@ -33,21 +30,7 @@ pub async fn read_committed(
     offset: i64,
     max_bytes: i32,
 ) -> anyhow::Result<Committed> {
-    let wanted = FetchPartition::default()
-        .with_partition(partition)
-        .with_current_leader_epoch(-1)
-        .with_fetch_offset(offset)
-        .with_partition_max_bytes(max_bytes);
-    let fetch_topic = FetchTopic::default()
-        .with_topic(TopicName(StrBytes::from_string(topic.to_owned())))
-        .with_partitions(vec![wanted]);
-    let request = FetchRequest::default()
-        .with_max_wait_ms(0)
-        .with_min_bytes(1)
-        .with_max_bytes(max_bytes)
-        .with_isolation_level(1)
-        .with_session_epoch(-1)
-        .with_topics(vec![fetch_topic]);
+    let request = fetch_request(topic, partition, offset, max_bytes).with_isolation_level(1);
     let answer = connection.call(&request, 12).await?;
     let part = answer.responses.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
     let part = part.context("no partition in the answer")?;

@@ -12,3 +12,4 @@ pub mod history;
 pub mod producer;
 pub mod reader;
 pub mod receiver;
+pub mod trial;

@@ -2,43 +2,32 @@
 //!
 //! `KILLS=n` and `SEED=n` change how often and with which random numbers; `make soak` runs more.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use tidemill_broker_process::{Broker, guests};
 use tidemill_crash_tests::checks;
 use tidemill_crash_tests::history::History;
 use tidemill_crash_tests::producer::Producer;
 use tidemill_crash_tests::reader::{Read, read_partition};
 use tidemill_crash_tests::receiver::Receiver;
+use tidemill_crash_tests::trial::{self, Kills};
 use tidemill_http_server::api::{ArchiveStatus, FunctionDetail, SealResult, VerifyResult};
 
 const PARTITIONS: i32 = 3;
 const CATCH_UP: Duration = Duration::from_secs(120);
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_under_kills() {
-    let seed = number("SEED").unwrap_or_else(rand::random);
-    let kills = number("KILLS").unwrap_or(30);
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{seed}"));
-    std::fs::create_dir_all(&dir).unwrap();
-    println!("SEED={seed} KILLS={kills}, data and history in {}", dir.display());
-    run(seed, kills, &dir)
-        .await
-        .unwrap_or_else(|error| panic!("SEED={seed}: {error:#}; kept in {}", dir.display()));
-    std::fs::remove_dir_all(&dir).unwrap();
+    let tmp = env!("CARGO_TARGET_TMPDIR");
+    trial::try_in(tmp, "crash", 30, |kills, dir| async move { run(kills, &dir).await }).await.unwrap();
 }
 
-async fn run(seed: u64, kills: u64, dir: &Path) -> anyhow::Result<()> {
+async fn run(kills: Kills, dir: &Path) -> anyhow::Result<()> {
     let receiver = Receiver::start().await?;
     // Small files, so that rotation, relocation and deletion happen all the time.
     let settings = [("wal.segment.bytes", "1048576"), ("hot.bytes", "8388608"), ("journals", "2")];
@@ -54,13 +43,17 @@ async fn run(seed: u64, kills: u64, dir: &Path) -> anyhow::Result<()> {
             topic: "flights".into(),
             partitions: PARTITIONS,
             idempotent: number % 2 == 0,
-            seed,
+            seed: kills.seed,
             timestamp_ms,
             kafka_addr: broker.kafka_addr.clone(),
         })
         .map(|producer| tokio::spawn(producer.run(Arc::clone(&history), Arc::clone(&stop))))
         .collect();
-    kill_again_and_again(&mut broker, &history, seed, kills).await?;
+    kills
+        .carry_out(&mut broker, &history, 50..1500, |random| {
+            if random.random_bool(0.7) { "flights" } else { "flights.late" }
+        })
+        .await?;
     stop.store(true, Ordering::Relaxed);
     for producer in producers {
         producer.await??;
@@ -79,29 +72,6 @@ async fn prepare(broker: &Broker, receiver: &Receiver) -> anyhow::Result<()> {
     sink.config.insert("url".into(), format!("http://{}/", receiver.address));
     sink.allow_http.push(receiver.address.clone());
     guests::deploy(broker, "webhook", webhook?, sink).await
-}
-
-async fn kill_again_and_again(
-    broker: &mut Broker,
-    history: &History,
-    seed: u64,
-    kills: u64,
-) -> anyhow::Result<()> {
-    let mut random = StdRng::seed_from_u64(seed);
-    for kill in 1..=kills {
-        tokio::time::sleep(Duration::from_millis(random.random_range(50..1500))).await;
-        if random.random_bool(0.5) {
-            let topic = if random.random_bool(0.7) { "flights" } else { "flights.late" };
-            let _: SealResult = broker.post(&format!("/v1/archive/{topic}/seal"), &()).await?;
-            tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
-        }
-        broker.kill()?;
-        history.note("killed")?;
-        let ready = broker.start().await?;
-        history.note(&format!("ready after {ready:?}"))?;
-        println!("kill {kill} of {kills}: ready again after {} ms", ready.as_millis());
-    }
-    Ok(())
 }
 
 async fn check_everything(broker: &mut Broker, receiver: &Receiver, history: &History) -> anyhow::Result<()> {

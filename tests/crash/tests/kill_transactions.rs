@@ -3,20 +3,21 @@
 //!
 //! `KILLS=n` and `SEED=n` change how often and with which random numbers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use tidemill_broker_process::Broker;
 use tidemill_client::Cluster;
 use tidemill_crash_tests::committed::read_all_committed;
 use tidemill_crash_tests::copier::{Copier, Done, position};
 use tidemill_crash_tests::history::History;
 use tidemill_crash_tests::producer::Producer;
+use tidemill_crash_tests::trial::{self, Kills};
 use tidemill_http_server::api::{SealResult, VerifyResult};
 
 const PARTITIONS: i32 = 3;
@@ -24,24 +25,15 @@ const COPIERS_EACH: u64 = 2;
 const CATCH_UP: Duration = Duration::from_secs(120);
 const TOPICS: [&str; 3] = ["in", "out", "audit"];
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transactions_stay_whole_under_kills() {
-    let seed = number("SEED").unwrap_or_else(rand::random);
-    let kills = number("KILLS").unwrap_or(15);
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-transactions-{seed}"));
-    std::fs::create_dir_all(&dir).unwrap();
-    println!("SEED={seed} KILLS={kills}, data and history in {}", dir.display());
-    run(seed, kills, &dir)
+    let tmp = env!("CARGO_TARGET_TMPDIR");
+    trial::try_in(tmp, "crash-transactions", 15, |kills, dir| async move { run(kills, &dir).await })
         .await
-        .unwrap_or_else(|error| panic!("SEED={seed}: {error:#}; kept in {}", dir.display()));
-    std::fs::remove_dir_all(&dir).unwrap();
+        .unwrap();
 }
 
-async fn run(seed: u64, kills: u64, dir: &Path) -> anyhow::Result<()> {
+async fn run(kills: Kills, dir: &Path) -> anyhow::Result<()> {
     let settings = [("wal.segment.bytes", "1048576"), ("hot.bytes", "8388608"), ("journals", "3")];
     let mut broker = Broker::new(&dir.join("data"), &settings)?;
     broker.start().await?;
@@ -56,7 +48,7 @@ async fn run(seed: u64, kills: u64, dir: &Path) -> anyhow::Result<()> {
         topic: "in".into(),
         partitions: PARTITIONS,
         idempotent: true,
-        seed,
+        seed: kills.seed,
         timestamp_ms: i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?,
         kafka_addr: broker.kafka_addr.clone(),
     };
@@ -67,14 +59,16 @@ async fn run(seed: u64, kills: u64, dir: &Path) -> anyhow::Result<()> {
             number,
             partition: (number % PARTITIONS as u64) as i32,
             partitions: PARTITIONS,
-            seed,
+            seed: kills.seed,
             kafka_addr: broker.kafka_addr.clone(),
             done: Arc::clone(&done),
         })
         .map(|copier| tokio::spawn(copier.run(Arc::clone(&copying))))
         .collect();
     let watcher = tokio::spawn(watch(broker.kafka_addr.clone(), Arc::clone(&watching)));
-    kill_again_and_again(&mut broker, &history, seed, kills).await?;
+    let any_topic =
+        |random: &mut StdRng| TOPICS.get(random.random_range(0..TOPICS.len())).copied().unwrap_or("in");
+    kills.carry_out(&mut broker, &history, 100..1500, any_topic).await?;
     feeding.store(true, Ordering::Relaxed);
     feeder.await??;
     let copied = wait_until_copied(&broker).await;
@@ -102,28 +96,6 @@ async fn run(seed: u64, kills: u64, dir: &Path) -> anyhow::Result<()> {
 
 fn flag() -> Arc<AtomicBool> {
     Arc::default()
-}
-
-async fn kill_again_and_again(
-    broker: &mut Broker,
-    history: &History,
-    seed: u64,
-    kills: u64,
-) -> anyhow::Result<()> {
-    let mut random = StdRng::seed_from_u64(seed);
-    for kill in 1..=kills {
-        tokio::time::sleep(Duration::from_millis(random.random_range(100..1500))).await;
-        if random.random_bool(0.5) {
-            let topic = TOPICS.get(random.random_range(0..TOPICS.len())).context("no topic")?;
-            let _: SealResult = broker.post(&format!("/v1/archive/{topic}/seal"), &()).await?;
-            tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
-        }
-        broker.kill()?;
-        history.note("killed")?;
-        let ready = broker.start().await?;
-        println!("kill {kill} of {kills}: ready again after {} ms", ready.as_millis());
-    }
-    Ok(())
 }
 
 /// Committed positions never go back, whoever crashes.

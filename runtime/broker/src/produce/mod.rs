@@ -166,14 +166,14 @@ impl Broker {
             names.push((part.topic, part.partition));
         }
         let checked = self.validate(jobs).await;
-        let confirmed = match &of {
+        let checked = match &of {
             Some(of) => self.confirm(of, checked).await,
-            None => checked.into_iter().map(|checked| checked.map(|(t, c)| (t, c, None))).collect(),
+            None => checked,
         };
-        let mut slots = Vec::with_capacity(confirmed.len());
-        for ((topic, partition), confirmed) in names.into_iter().zip(confirmed) {
-            let slot = match confirmed {
-                Ok((target, checked, of)) => self.queue(&target, checked, of).await,
+        let mut slots = Vec::with_capacity(checked.len());
+        for ((topic, partition), checked) in names.into_iter().zip(checked) {
+            let slot = match checked {
+                Ok((target, checked)) => self.queue(&target, checked).await,
                 Err(error) => Slot::Failed(error.context(format_args!("{topic}-{partition}"))),
             };
             slots.push((topic, partition, slot));
@@ -198,10 +198,10 @@ impl Broker {
     }
 
     /// Gives a checked batch its place in its journal's queue, once there is room.
-    async fn queue(&self, target: &Partition, checked: Checked, of: Option<Confirmed>) -> Slot {
+    async fn queue(&self, target: &Partition, checked: Checked) -> Slot {
         self.housekeeping.room(target.journal.id()).await;
         target.journal.room().await;
-        let (bytes, records) = (checked.size_bytes(), checked.record_count());
+        let (bytes, records, of) = (checked.size_bytes(), checked.record_count(), checked.of);
         let (outcome, stamp_ms) = self.stamps.in_order(target, checked, |batch, now_ms| {
             let append = Append { partition: target.id, batches: vec![batch], now_ms };
             target.journal.submit(match of {

@@ -10,33 +10,26 @@ use crate::partition::Partition;
 use crate::producer_ids::ProducerIdentity;
 use crate::transactions::TransactionalProduce;
 
-type Outcome = Result<(Partition, Checked, Option<Confirmed>), Error>;
+type Outcome = Result<(Partition, Checked), Error>;
 
 impl Broker {
     /// Has the partitions of transactional batches confirmed, those of a producer together. Where
     /// some are not in the transaction they are asked for one by one: they do not keep the others.
-    pub(super) async fn confirm(
-        &self,
-        of: &TransactionalProduce,
-        checked: Vec<Result<(Partition, Checked), Error>>,
-    ) -> Vec<Outcome> {
+    pub(super) async fn confirm(&self, of: &TransactionalProduce, mut checked: Vec<Outcome>) -> Vec<Outcome> {
         let together = self.confirm_together(of, &checked).await;
-        let mut confirmed = Vec::with_capacity(checked.len());
-        for checked in checked {
-            confirmed.push(match checked {
-                Err(error) => Err(error),
-                Ok((target, checked)) => {
-                    let number = match (checked.transactional_producer(), &together) {
-                        (None, _) => Ok(None),
-                        (Some(_), Some(together)) => together.clone().map(Some),
-                        (Some(who), None) => self.transactions.verify(of, who, &[target.id]).await.map(Some),
-                    };
-                    let version = of.version;
-                    number.map(|number| (target, checked, number.map(|number| Confirmed { number, version })))
-                }
-            });
+        for outcome in &mut checked {
+            let Ok((target, checked)) = outcome else { continue };
+            let Some(who) = checked.transactional_producer() else { continue };
+            let number = match &together {
+                Some(together) => together.clone(),
+                None => self.transactions.verify(of, who, &[target.id]).await,
+            };
+            match number {
+                Ok(number) => checked.of = Some(Confirmed { number, version: of.version }),
+                Err(error) => *outcome = Err(error),
+            }
         }
-        confirmed
+        checked
     }
 
     /// The number of the transaction that all transactional batches are of, or why all are refused;
@@ -44,7 +37,7 @@ impl Broker {
     async fn confirm_together(
         &self,
         of: &TransactionalProduce,
-        checked: &[Result<(Partition, Checked), Error>],
+        checked: &[Outcome],
     ) -> Option<Result<u64, Error>> {
         let mut producer: Option<ProducerIdentity> = None;
         let mut partitions: Vec<PartitionId> = Vec::new();

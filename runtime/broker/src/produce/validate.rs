@@ -10,6 +10,7 @@ use tidemill_records::{
     TimestampType, batch_from_section_at, restamp_log_append_time, validate_produce,
 };
 
+use super::Confirmed;
 use crate::error::{Error, ErrorKind};
 use crate::partition::Partition;
 use crate::producer_ids::ProducerIdentity;
@@ -37,6 +38,8 @@ pub(super) struct Checked {
     pub(super) stamp_ms: Option<i64>,
     /// The broker's clock when it was checked.
     pub(super) now_ms: i64,
+    /// The transaction it goes into, once that is confirmed.
+    pub(super) of: Option<Confirmed>,
 }
 
 impl Checked {
@@ -93,7 +96,7 @@ impl Job {
         if let Some(stamp_ms) = stamp_ms {
             batch = restamp_log_append_time(&batch, stamp_ms);
         }
-        Ok((self.target, Checked { batch, stamp_ms, now_ms }))
+        Ok((self.target, Checked { batch, stamp_ms, now_ms, of: None }))
     }
 }
 

@@ -10,6 +10,7 @@ use tidemill_state::{
     Append, Command, EndGroupTransaction, Outcome, PartitionId, Rejection, TransactionState, WriteMarker,
 };
 use tidemill_transactions::{Ending, complete, ending};
+use tokio::task::JoinHandle;
 
 use super::{PATIENCE, Transactions, put};
 use crate::error::{Error, ErrorKind};
@@ -24,14 +25,19 @@ impl Transactions {
     /// Completes the transaction of an id that is ending, in the background, and waits for it, but
     /// not for ever.
     pub(super) async fn finish(self: &Arc<Self>, id: &str) {
-        let (this, id) = (Arc::clone(self), id.to_owned());
-        let done = self.tasks.spawn(async move { this.complete(&id).await });
+        let done = self.in_background(id.to_owned());
         // What goes wrong is tried again by the task itself.
         let _ = tokio::time::timeout(PATIENCE, done).await;
     }
 
+    /// As [`Transactions::finish`], for whoever need not wait.
+    pub(super) fn in_background(self: &Arc<Self>, id: String) -> JoinHandle<()> {
+        let this = Arc::clone(self);
+        self.tasks.spawn(async move { this.complete(&id).await })
+    }
+
     /// Completes it, however often that has to be tried. Two at a time do no harm.
-    pub(super) async fn complete(&self, id: &str) {
+    async fn complete(&self, id: &str) {
         let mut pause = FIRST_PAUSE;
         while let Err(error) = self.try_for_a_while(id).await {
             tracing::warn!(transactional_id = id, %error, "a transaction could not be completed yet");

@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use tidemill_disk::Clock;
 use tidemill_journal::Journal;
-use tidemill_state::{Command, Outcome, PutTransaction, Rejection, TransactionState};
-use tidemill_transactions::Error as Refusal;
+use tidemill_state::{Command, Outcome, PartitionId, PutTransaction, Rejection, TransactionState};
+use tidemill_transactions::{Error as Refusal, confirm};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,8 +33,8 @@ pub(crate) use upkeep::run;
 pub use verify::TransactionalProduce;
 
 use crate::error::{Error, ErrorKind};
-use crate::journals::{Journals, rejected, unexpected};
-use crate::producer_ids::ProducerIds;
+use crate::journals::{Journals, hash_of, rejected, unexpected};
+use crate::producer_ids::{ProducerIdentity, ProducerIds};
 
 /// Requests for ids of one stripe take turns.
 const STRIPES: usize = 256;
@@ -91,6 +91,17 @@ impl Transactions {
         }
     }
 
+    /// The number of the producer's open transaction, if these are in it.
+    fn confirmed(
+        &self,
+        id: &str,
+        who: ProducerIdentity,
+        partitions: &[PartitionId],
+        groups: &[String],
+    ) -> Result<u64, Refusal> {
+        self.look(id, |known| confirm(known, who.into(), partitions, groups).map(|state| state.number))
+    }
+
     /// Decides on the row as it is, and makes the decision durable.
     async fn decide<T>(
         &self,
@@ -116,9 +127,7 @@ impl Transactions {
     }
 
     async fn turn(&self, id: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let hash =
-            id.bytes().fold(0usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
-        match self.turns.get(hash % STRIPES) {
+        match self.turns.get(hash_of(id) as usize % STRIPES) {
             Some(turn) => Some(turn.lock().await),
             None => None,
         }

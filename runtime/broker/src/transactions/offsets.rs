@@ -2,7 +2,6 @@
 
 use tidemill_groups::{CommitRequest, CommittedOffset, OffsetKey};
 use tidemill_state::{Command, CommitTransactionalOffsets, GroupOffset, Outcome, PartitionId};
-use tidemill_transactions::confirm;
 
 use super::{Transactions, refused};
 use crate::broker::Broker;
@@ -23,9 +22,7 @@ impl Transactions {
         let transaction = if version >= 2 {
             self.add(id, who, version, &[], &groups).await?
         } else {
-            let confirmed =
-                self.look(id, |known| confirm(known, who.into(), &[], &groups).map(|state| state.number));
-            confirmed.map_err(refused)?
+            self.confirmed(id, who, &[], &groups).map_err(refused)?
         };
         let journal = self.journals.settle(&request.group_id).await?;
         let command = CommitTransactionalOffsets {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidemill_state::{PartitionId, TransactionState};
-use tidemill_transactions::{Add, End, Identity, Init, InitRequest, add, confirm, end, init};
+use tidemill_transactions::{Add, End, Identity, Init, InitRequest, add, end, init};
 
 use super::{Step, Transactions, refused};
 use crate::broker::Broker;
@@ -139,10 +139,8 @@ impl Broker {
         who: ProducerIdentity,
         partition: PartitionId,
     ) -> Result<(), Error> {
-        let confirmed = self
-            .transactions
-            .look(transactional_id, |known| confirm(known, who.into(), &[partition], &[]).map(|_| ()));
-        confirmed.map_err(refused)
+        let confirmed = self.transactions.confirmed(transactional_id, who, &[partition], &[]);
+        confirmed.map(|_| ()).map_err(refused)
     }
 
     /// EndTxn; `version` is the client's transaction version.

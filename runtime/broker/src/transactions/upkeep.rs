@@ -51,11 +51,6 @@ impl Transactions {
         found
     }
 
-    fn in_background(self: &Arc<Self>, id: String) {
-        let this = Arc::clone(self);
-        self.tasks.spawn(async move { this.complete(&id).await });
-    }
-
     /// Goes on with what has been ending since the last look: whoever was to complete it may be gone.
     fn go_on_with_old(self: &Arc<Self>, interval_ms: i64) {
         let before_ms = self.clock.now_ms().saturating_sub(interval_ms);

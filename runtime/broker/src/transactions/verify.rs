@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tidemill_state::PartitionId;
-use tidemill_transactions::{Error as Refusal, confirm};
+use tidemill_transactions::Error as Refusal;
 use tokio::time::Instant;
 
 use super::{Transactions, refused};
@@ -36,10 +36,7 @@ impl Transactions {
     ) -> Result<u64, Error> {
         let give_up = Instant::now() + WAIT;
         loop {
-            let confirmed = self.look(&of.transactional_id, |known| {
-                confirm(known, who.into(), partitions, &[]).map(|state| state.number)
-            });
-            let refusal = match confirmed {
+            let refusal = match self.confirmed(&of.transactional_id, who, partitions, &[]) {
                 Ok(number) => return Ok(number),
                 Err(Refusal::NotInTransaction) if of.version >= 2 => {
                     match self.add(&of.transactional_id, who, of.version, partitions, &[]).await {

@@ -113,8 +113,10 @@ impl Inbox {
         self.queue.lock().queue.bytes()
     }
 
-    fn is_empty(&self) -> bool {
-        self.queue.lock().queue.is_empty()
+    /// The same, if anything waits.
+    fn waiting_bytes(&self) -> Option<usize> {
+        let gated = self.queue.lock();
+        (!gated.queue.is_empty()).then(|| gated.queue.bytes())
     }
 
     fn take(&self, limit: usize) -> Vec<Item<Waiter>> {
@@ -204,11 +206,11 @@ impl<L: Log> Proposer<L> {
     /// last: what arrives meanwhile joins the entry.
     async fn work(&self, slots: &Arc<Slots>) -> Slot {
         loop {
-            let small = SMALL_ENTRIES.min(self.entries_in_flight.max(1));
-            let limit = match self.inbox.bytes() {
-                0 if self.inbox.is_empty() => 0,
-                WORTHY_BYTES.. => self.entries_in_flight.max(1),
-                _ => small,
+            let most = self.entries_in_flight.max(1);
+            let limit = match self.inbox.waiting_bytes() {
+                None => 0,
+                Some(WORTHY_BYTES..) => most,
+                Some(_) => most.min(SMALL_ENTRIES),
             };
             if let Some(slot) = slots.take(limit) {
                 return slot;

@@ -44,6 +44,7 @@ pub(crate) mod sync_group;
 pub(crate) mod txn_offset_commit;
 pub(crate) mod write_txn_markers;
 
+mod asked_offsets;
 mod config_resource;
 mod quota_entity;
 

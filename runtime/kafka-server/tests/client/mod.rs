@@ -124,8 +124,13 @@ impl Client {
     }
 }
 
+/// A string as messages have it.
+pub fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
 pub fn name(name: &str) -> TopicName {
-    TopicName(StrBytes::from_string(name.to_owned()))
+    TopicName(text(name))
 }
 
 /// A request as it goes over the wire.
