@@ -154,6 +154,7 @@ fn wal_options(options: &Options) -> tidemill_wal::Options {
         relocate_below_bytes: options.relocate_below_bytes,
         relocate_above_bytes: options.relocate_above_bytes,
         spare_files: spare_files(options),
+        spare_reserve_bytes: options.reserve_bytes,
         // The bounds for producers' data are looked at before anything is proposed (`space.rs`).
         max_bytes: u64::MAX,
         reserve_bytes: 0,

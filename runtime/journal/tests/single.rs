@@ -185,7 +185,15 @@ async fn archived_files_are_deleted_and_the_rest_stays() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_appends_but_not_what_makes_room_and_recovers() {
     let disk = SimDisk::new(8);
-    let options = tidemill_journal::Options { reserve_bytes: 1 << 20, ..small() };
+    // Nothing takes or makes room beside the appends: no checkpoint, and no file for a next segment,
+    // which would be more than an eighth of the log.
+    let options = tidemill_journal::Options {
+        reserve_bytes: 1 << 20,
+        segment_bytes: 8 << 20,
+        wal_bytes: 63 << 20,
+        checkpoint_interval: Duration::from_secs(600),
+        ..small()
+    };
     let journal = open(&disk, options).await.unwrap();
     journal.propose(open_partition(0)).await.unwrap();
     disk.set_capacity(Some(disk.used_bytes() + (3 << 20)));

@@ -25,6 +25,8 @@ pub struct Options {
     pub allocate_bytes: u64,
     /// Files kept or made for the next segments (`spare.rs`).
     pub spare_files: usize,
+    /// Free space on the file system that making a file for a next segment has to leave.
+    pub spare_reserve_bytes: u64,
     /// A closed file with no more live bytes than this is due: they are copied forward so that it can
     /// be deleted.
     pub relocate_below_bytes: u64,
@@ -47,6 +49,7 @@ impl Default for Options {
             reserve_bytes: 64 << 20,
             allocate_bytes: 4 << 20,
             spare_files: 2,
+            spare_reserve_bytes: 128 << 20,
             relocate_below_bytes: 4 << 20,
             relocate_above_bytes: 256 << 20,
             salt: RandomState::new().hash_one("salt"),

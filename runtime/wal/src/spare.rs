@@ -90,7 +90,8 @@ pub(crate) fn prepare(shared: &Shared) -> Result<(), Error> {
 
 fn make(shared: &Shared, name: String) -> Result<Option<Spare>, Error> {
     let bytes = shared.options.segment_bytes;
-    if shared.permit(0, bytes, bytes, Space::Normal).is_err() {
+    let room = bytes.saturating_add(shared.options.spare_reserve_bytes);
+    if shared.permit(0, room, room, Space::Normal).is_err() {
         return Ok(None);
     }
     let path = shared.dir.join(&name);

@@ -109,3 +109,17 @@ fn spares_go_first_when_room_is_short() {
     assert!(wal.give_up_spares().unwrap() && spares(&disk).is_empty());
     assert!(!wal.give_up_spares().unwrap());
 }
+
+#[test]
+fn none_is_made_of_the_room_that_is_kept_in_reserve() {
+    let disk = SimDisk::new(1);
+    let (wal, _) = try_open(&disk, Options { spare_reserve_bytes: 1 << 20, ..options() }).unwrap();
+    fill(&wal, 1..=1, b"a segment made without a spare");
+    let segment = options().segment_bytes;
+    disk.set_capacity(Some(disk.used_bytes() + (1 << 20) + segment - 1));
+    wal.prepare_spare().unwrap();
+    assert!(spares(&disk).is_empty());
+    disk.set_capacity(Some(disk.used_bytes() + (1 << 20) + segment));
+    wal.prepare_spare().unwrap();
+    assert_eq!(spares(&disk).len(), 1);
+}

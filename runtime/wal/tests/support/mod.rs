@@ -24,6 +24,7 @@ pub fn options() -> Options {
         reserve_bytes: 0,
         allocate_bytes: 1 << 10,
         spare_files: 1,
+        spare_reserve_bytes: 0,
         relocate_below_bytes: 1 << 10,
         relocate_above_bytes: 8 << 10,
         salt: 42,
