@@ -163,6 +163,18 @@ pub const ROWS: &[Row] = &[
         Within(0.2, "flat.1.p99")
     ),
     row!(
+        "connections.memory",
+        "connections",
+        "2,000 connections, half of them in a waiting fetch",
+        "KiB each",
+    ),
+    row!("group.1", "groups", "a group of 1 member comes together, no initial delay", "ms",),
+    row!("group.200", "groups", "a group of 200 members comes together, no initial delay", "ms",),
+    row!("transaction.commit.p50", "transactions", "commit a transaction over 3 partitions, p50", "µs",),
+    row!("transaction.commit.p99", "transactions", "commit a transaction over 3 partitions, p99", "µs",),
+    row!("transaction.p50", "transactions", "the whole transaction, one record each, p50", "µs",),
+    row!("transaction.p99", "transactions", "the whole transaction, one record each, p99", "µs",),
+    row!(
         "transform.rate",
         "transform",
         "transform, JSON filter, exactly once",

@@ -1,13 +1,16 @@
 //! What is measured, one file each. A scenario gets a broker with empty data and adds figures.
 
+mod connections;
 mod consume;
 mod flat;
+mod groups;
 mod latency;
 mod memory;
 mod partitions;
 mod produce;
 mod raw;
 mod steady;
+mod transactions;
 mod transform;
 
 use std::path::Path;
@@ -65,6 +68,11 @@ const BOUNDED: Settings<'static> = Settings {
         ("log.retention.check.interval.ms", "5000"),
     ],
 };
+/// A group is not held back for members that may come.
+const NO_DELAY: Settings<'static> = Settings {
+    tidemill: &[("group.initial.rebalance.delay.ms", "0")],
+    kafka: &[("group.initial.rebalance.delay.ms", "0")],
+};
 const BOTH: &[Kind] = &[Kind::Tidemill, Kind::Kafka];
 const OURS: &[Kind] = &[Kind::Tidemill];
 
@@ -77,6 +85,9 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "consume", settings: HOT, kinds: BOTH, measure: consume::measure },
     Scenario { name: "flat", settings: HOT, kinds: BOTH, measure: flat::measure },
     Scenario { name: "partitions", settings: SMALL_INDEXES, kinds: &Kind::ALL, measure: partitions::measure },
+    Scenario { name: "connections", settings: DEFAULTS, kinds: BOTH, measure: connections::measure },
+    Scenario { name: "groups", settings: NO_DELAY, kinds: BOTH, measure: groups::measure },
+    Scenario { name: "transactions", settings: DEFAULTS, kinds: &Kind::ALL, measure: transactions::measure },
     Scenario { name: "transform", settings: DEFAULTS, kinds: BOTH, measure: transform::measure },
     Scenario { name: "steady", settings: BOUNDED, kinds: BOTH, measure: steady::measure },
 ];

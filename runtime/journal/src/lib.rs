@@ -28,6 +28,7 @@ mod options;
 mod proposer;
 mod raft;
 mod space;
+mod spare_thread;
 mod transport;
 mod writer;
 

@@ -23,6 +23,7 @@ use tidemill_wal::{EntryFrame, LogId, Space, Wal};
 use crate::Error;
 use crate::durable::Unsettled;
 use crate::health::Health;
+use crate::spare_thread::SpareThread;
 
 /// Told how a job went.
 pub(crate) enum Done {
@@ -96,19 +97,21 @@ impl Writer {
     ) -> Result<(Writer, JoinHandle<()>), Error> {
         let (jobs, queue) = channel();
         let queue = Mutex::new(queue);
-        let shared = Arc::new(Threads { queue, wal, disk, health, syncs: Mutex::default() });
         let spawn = |run: Box<dyn FnOnce() + Send>| {
             let spawned = std::thread::Builder::new().name(format!("journal-{journal_id}")).spawn(run);
             spawned.map_err(|e| Error::Storage(format!("cannot start the log's threads: {e}")))
         };
+        let spare = SpareThread::start(journal_id, wal.clone())?;
+        let shared = Arc::new(Threads { queue, wal, disk, health, syncs: Mutex::default(), spare });
         let first = shared.clone();
         let first = spawn(Box::new(move || first.run()))?;
         let second = spawn(Box::new(move || {
             shared.run();
             let _ = first.join();
             // The folder may be opened again once these have ended.
-            let preparing = shared.syncs.lock().preparing.take();
-            let _ = preparing.map(JoinHandle::join);
+            if let Some(threads) = Arc::into_inner(shared) {
+                threads.spare.end();
+            }
         }))?;
         Ok((Writer { jobs }, second))
     }
@@ -140,6 +143,7 @@ struct Threads {
     disk: Arc<dyn Disk>,
     health: Arc<Health>,
     syncs: Mutex<Syncs>,
+    spare: SpareThread,
 }
 
 /// What is written and waits for an fsync.
@@ -148,8 +152,6 @@ struct Syncs {
     waiting: Vec<Done>,
     /// One of the threads syncs.
     is_busy: bool,
-    /// The thread that writes a file for the next segment.
-    preparing: Option<JoinHandle<()>>,
 }
 
 impl Threads {
@@ -209,28 +211,10 @@ impl Threads {
             let result = self.stop_on(synced).map_err(|error| error.to_string());
             Done::tell_all(waiting, &result);
             self.wal.trim_page_cache();
-            self.prepare_spare();
-        }
-    }
-
-    /// Has a file for the next segment written beside these threads, if one is wanted. Without one,
-    /// writing is slower.
-    fn prepare_spare(&self) {
-        if !self.wal.wants_spare() {
-            return;
-        }
-        let mut syncs = self.syncs.lock();
-        if syncs.preparing.as_ref().is_some_and(|preparing| !preparing.is_finished()) {
-            return;
-        }
-        let wal = self.wal.clone();
-        let thread = std::thread::Builder::new().name("spare-segment".into());
-        let spawned = thread.spawn(move || {
-            if let Err(error) = wal.prepare_spare() {
-                tracing::warn!(%error, "no file was made for the next segment");
+            if self.wal.is_spare_due() {
+                self.spare.wake();
             }
-        });
-        syncs.preparing = spawned.ok();
+        }
     }
 
     fn stop_on(&self, result: Result<(), tidemill_wal::Error>) -> Result<(), tidemill_wal::Error> {

@@ -2,8 +2,8 @@
 //!
 //! A write to space that was only reserved makes the file system change an extent's state with every
 //! sync; a write over written blocks is a write, and its sync a flush of the disk. So a segment that
-//! may go becomes the next segment, and where a log grows its owner has a file of zeros made in time
-//! ([`Wal::prepare_spare`](crate::Wal::prepare_spare)).
+//! may go becomes the next segment, and where a log grows its owner has a file of zeros made meanwhile, piece by
+//! piece ([`Wal::write_spare`](crate::Wal::write_spare)).
 //!
 //! - A spare is `spare-<n>.tmp`, so that an open removes what a crash has left of it.
 //! - A segment's old name is gone durably before anything is written to its bytes: no crash brings the
@@ -16,9 +16,13 @@ use std::sync::Arc;
 use tidemill_disk::DiskFile;
 
 use crate::error::Error;
-use crate::names::TEMPORARY;
+use crate::names::{FileId, TEMPORARY};
 use crate::shared::Shared;
 use crate::types::Space;
+
+/// A spare is written in so many pieces, none smaller than the other figure.
+const PIECES: u64 = 128;
+const SMALLEST_PIECE: u64 = 4 << 10;
 
 /// A file that waits to become a segment.
 pub(crate) struct Spare {
@@ -32,16 +36,28 @@ pub(crate) struct Spare {
 #[derive(Default)]
 pub(crate) struct Spares {
     ready: Vec<Spare>,
+    /// The one that is being made. Not here while a piece of it is written.
+    making: Option<Making>,
+    is_writing: bool,
+    /// What is being made is to go as soon as its piece is written.
+    is_unwanted: bool,
     next: u64,
-    /// A segment had to be made without one.
-    missed: bool,
-    preparing: bool,
+    /// While this segment is the active one, none is made any more: there was no room.
+    given_up_at: Option<FileId>,
+}
+
+/// A file of zeros that is not complete.
+struct Making {
+    spare: Spare,
+    /// Which segment it is to follow; the file grows as that one does.
+    after: Option<FileId>,
 }
 
 impl Spares {
     /// Bytes of all of them.
     pub(crate) fn bytes(&self) -> u64 {
-        self.ready.iter().map(|spare| spare.bytes).sum()
+        let making = self.making.as_ref().map_or(0, |making| making.spare.bytes);
+        self.ready.iter().map(|spare| spare.bytes).sum::<u64>() + making
     }
 
     /// Bytes of the one that [`take`] would give.
@@ -57,57 +73,100 @@ impl Spares {
 
 /// Takes a spare for the next segment.
 pub(crate) fn take(shared: &Shared) -> Option<Spare> {
-    let mut spares = shared.spares.lock();
-    let spare = spares.ready.pop();
-    spares.missed = spare.is_none();
-    spare
+    shared.spares.lock().ready.pop()
 }
 
-/// Whether one should be made before the active segment is full.
-pub(crate) fn is_wanted(shared: &Shared) -> bool {
+/// Whether some of a spare should be written now. One is begun when half of the active segment is
+/// full and none has come from a segment that may go; it is to be complete somewhat before the other
+/// half is full, and not much earlier, so that the disk is never kept busy with it at a stretch.
+pub(crate) fn is_due(shared: &Shared) -> bool {
+    let (active, filled) = {
+        let index = shared.index.read();
+        let active = index.active();
+        (active, active.and_then(|id| index.files.get(&id)).map_or(0, |state| state.end))
+    };
+    let half = shared.options.segment_bytes / 2;
     let spares = shared.spares.lock();
-    shared.options.spare_files > 0 && spares.missed && !spares.preparing && spares.ready.is_empty()
+    if shared.options.spare_files == 0 || spares.is_writing || !spares.ready.is_empty() {
+        return false;
+    }
+    match &spares.making {
+        // Its time is over already: in haste.
+        Some(making) if making.after != active => true,
+        Some(making) => making.spare.bytes <= filled.saturating_sub(half).saturating_mul(5) / 2,
+        None => active.is_some() && spares.given_up_at != active && filled >= half,
+    }
 }
 
-/// Makes a file of zeros, unless there is no room for one.
-pub(crate) fn prepare(shared: &Shared) -> Result<(), Error> {
+/// Writes a piece of a spare, if one is due and there is room for it.
+pub(crate) fn write_some(shared: &Shared) -> Result<(), Error> {
     shared.running()?;
-    let name = {
+    if !is_due(shared) {
+        return Ok(());
+    }
+    let (making, name) = {
         let mut spares = shared.spares.lock();
-        if spares.preparing || !spares.ready.is_empty() {
+        if std::mem::replace(&mut spares.is_writing, true) {
             return Ok(());
         }
-        spares.preparing = true;
-        spares.missed = false;
-        spares.name()
+        (spares.making.take(), spares.name())
     };
-    let made = make(shared, name);
+    let written = match making {
+        Some(making) => write_piece(shared, making).map(Some),
+        None => {
+            begin(shared, name).and_then(|begun| begun.map(|making| write_piece(shared, making)).transpose())
+        }
+    };
+    let active = shared.index.read().active();
     let mut spares = shared.spares.lock();
-    spares.preparing = false;
-    spares.ready.extend(made?);
+    spares.is_writing = false;
+    let is_unwanted = std::mem::take(&mut spares.is_unwanted);
+    match written {
+        Ok(Some(making)) if is_unwanted => {
+            drop(spares);
+            return shared.remove(&making.spare.name);
+        }
+        Ok(Some(making)) if making.spare.bytes < shared.options.segment_bytes => spares.making = Some(making),
+        Ok(Some(making)) => spares.ready.push(making.spare),
+        Ok(None) => spares.given_up_at = active,
+        Err(error) => {
+            spares.given_up_at = active;
+            return Err(error);
+        }
+    }
     Ok(())
 }
 
-fn make(shared: &Shared, name: String) -> Result<Option<Spare>, Error> {
-    let bytes = shared.options.segment_bytes;
-    let room = bytes.saturating_add(shared.options.spare_reserve_bytes);
+/// Makes an empty file, if there is room for a whole one.
+fn begin(shared: &Shared, name: String) -> Result<Option<Making>, Error> {
+    let room = shared.options.segment_bytes.saturating_add(shared.options.spare_reserve_bytes);
     if shared.permit(0, room, room, Space::Normal).is_err() {
         return Ok(None);
     }
-    let path = shared.dir.join(&name);
-    let file = shared.disk.create(&path).map_err(Error::io("create", &name))?;
-    let written = file.allocate_written(bytes).and_then(|()| file.sync_data());
+    let file = shared.disk.create(&shared.dir.join(&name)).map_err(Error::io("create", &name))?;
+    let after = shared.index.read().active();
+    Ok(Some(Making { spare: Spare { name, file, bytes: 0 }, after }))
+}
+
+/// The last piece is followed by a sync of all: in between they would only hold others up.
+fn write_piece(shared: &Shared, mut making: Making) -> Result<Making, Error> {
+    let whole = shared.options.segment_bytes;
+    let Spare { name, file, bytes } = &mut making.spare;
+    *bytes = bytes.saturating_add((whole / PIECES).max(SMALLEST_PIECE)).min(whole);
+    let written = file.allocate_written(*bytes);
+    let written = if *bytes == whole { written.and_then(|()| file.sync_data()) } else { written };
     if let Err(error) = written {
-        let _ = shared.disk.remove(&path); // left over for the next open to remove
-        return Err(Error::io("write", &name)(error));
+        let _ = shared.disk.remove(&shared.dir.join(&*name)); // left over for the next open to remove
+        return Err(Error::io("write", name)(error));
     }
-    Ok(Some(Spare { name, file, bytes }))
+    Ok(making)
 }
 
 /// A new name for a segment that may go, if it is to be kept. Called for one that nobody reads.
 pub(crate) fn name_for(shared: &Shared, bytes: u64, pending: usize) -> Option<String> {
     let mut spares = shared.spares.lock();
-    let has_place = spares.ready.len() + pending < shared.options.spare_files;
+    let making = usize::from(spares.is_writing || spares.making.is_some());
+    let has_place = spares.ready.len() + making + pending < shared.options.spare_files;
     (has_place && bytes >= shared.options.segment_bytes / 2).then(|| spares.name())
 }
 
@@ -118,7 +177,14 @@ pub(crate) fn add(shared: &Shared, recycled: Vec<Spare>) {
 
 /// Removes all spares. Whether there were any.
 pub(crate) fn give_up(shared: &Shared) -> Result<bool, Error> {
-    let given_up = std::mem::take(&mut shared.spares.lock().ready);
+    let active = shared.index.read().active();
+    let given_up: Vec<Spare> = {
+        let mut spares = shared.spares.lock();
+        spares.is_unwanted = spares.is_writing;
+        spares.given_up_at = active;
+        let making = spares.making.take().map(|making| making.spare);
+        std::mem::take(&mut spares.ready).into_iter().chain(making).collect()
+    };
     for spare in &given_up {
         shared.remove(&spare.name)?;
     }

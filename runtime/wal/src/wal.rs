@@ -101,16 +101,16 @@ impl Wal {
         reclaim::reclaim(self.shared(), checkpointed)
     }
 
-    /// Whether the active segment will soon be followed by one whose blocks were never written.
+    /// Whether it is time for [`Wal::write_spare`]: the next segment would be one whose blocks were
+    /// never written.
     #[must_use]
-    pub fn wants_spare(&self) -> bool {
-        spare::is_wanted(self.shared())
+    pub fn is_spare_due(&self) -> bool {
+        spare::is_due(self.shared())
     }
 
-    /// Writes a file for the next segment. Takes as long as writing a segment does: call it beside
-    /// the thread that appends.
-    pub fn prepare_spare(&self) -> Result<(), Error> {
-        spare::prepare(self.shared())
+    /// Writes a piece of a file for the next segment. Call it beside the thread that appends.
+    pub fn write_spare(&self) -> Result<(), Error> {
+        spare::write_some(self.shared())
     }
 
     /// Removes the files that wait to become segments. Whether there were any.

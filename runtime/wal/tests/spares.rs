@@ -69,24 +69,32 @@ fn nothing_of_the_old_segment_comes_back_however_the_power_fails() {
     }
 }
 
+/// Writes what is due.
+fn write_spare(wal: &Wal) {
+    while wal.is_spare_due() {
+        wal.write_spare().unwrap();
+    }
+}
+
 #[test]
 fn a_spare_is_made_for_a_log_that_grows_and_only_then() {
     let disk = SimDisk::new(1);
     let (wal, _) = open(&disk);
-    assert!(!wal.wants_spare());
     fill(&wal, 1..=1, b"first");
-    assert!(wal.wants_spare(), "the next segment has none");
-    wal.prepare_spare().unwrap();
-    wal.prepare_spare().unwrap();
-    assert!(!wal.wants_spare());
+    assert!(!wal.is_spare_due(), "there may never be a second segment");
+    fill(&wal, 2..=6, &[3; 300]);
+    assert!(wal.is_spare_due(), "the next segment has none");
+    write_spare(&wal);
     assert_eq!(spares(&disk).len(), 1);
-    fill(&wal, 2..=40, &[3; 300]);
-    assert!(wal.wants_spare() && spares(&disk).is_empty());
+    fill(&wal, 7..=40, &[3; 300]);
+    assert!(spares(&disk).is_empty());
     assert_eq!(hot_offsets(&wal, 0).len(), 40);
     drop(wal);
     let (wal, _) = try_open(&disk, Options { spare_files: 0, ..options() }).unwrap();
-    fill(&wal, 41..=80, &[3; 300]);
-    assert!(!wal.wants_spare());
+    for n in 41..=80 {
+        fill(&wal, n..=n, &[3; 300]);
+        assert!(!wal.is_spare_due());
+    }
 }
 
 #[test]
@@ -104,22 +112,61 @@ fn spares_go_first_when_room_is_short() {
     }
     assert!(next > 70 && spares(&disk).is_empty(), "{next}");
     disk.set_capacity(None);
-    fill(&wal, next..=next + 20, b"on");
-    wal.prepare_spare().unwrap();
+    while spares(&disk).is_empty() {
+        fill(&wal, next..=next, b"on");
+        write_spare(&wal);
+        next += 1;
+    }
     assert!(wal.give_up_spares().unwrap() && spares(&disk).is_empty());
     assert!(!wal.give_up_spares().unwrap());
 }
 
 #[test]
 fn none_is_made_of_the_room_that_is_kept_in_reserve() {
+    for (missing, made) in [(1, 0), (0, 1)] {
+        let disk = SimDisk::new(1);
+        let (wal, _) = try_open(&disk, Options { spare_reserve_bytes: 1 << 20, ..options() }).unwrap();
+        fill(&wal, 1..=6, &[3; 400]);
+        let room = (1 << 20) + options().segment_bytes - missing;
+        disk.set_capacity(Some(disk.used_bytes() + room));
+        assert!(wal.is_spare_due());
+        wal.write_spare().unwrap();
+        assert_eq!(spares(&disk).len(), made);
+        assert!(!wal.is_spare_due(), "one that cannot be made is not tried again and again");
+    }
+}
+
+#[test]
+fn one_grows_with_the_second_half_of_the_segment_before_it() {
     let disk = SimDisk::new(1);
-    let (wal, _) = try_open(&disk, Options { spare_reserve_bytes: 1 << 20, ..options() }).unwrap();
-    fill(&wal, 1..=1, b"a segment made without a spare");
-    let segment = options().segment_bytes;
-    disk.set_capacity(Some(disk.used_bytes() + (1 << 20) + segment - 1));
-    wal.prepare_spare().unwrap();
-    assert!(spares(&disk).is_empty());
-    disk.set_capacity(Some(disk.used_bytes() + (1 << 20) + segment));
-    wal.prepare_spare().unwrap();
-    assert_eq!(spares(&disk).len(), 1);
+    let (wal, _) = try_open(&disk, Options { segment_bytes: 64 << 10, ..options() }).unwrap();
+    let spare_bytes = || spares(&disk).first().map_or(0, |path| disk.contents(path).unwrap().len());
+    let mut sizes = Vec::new();
+    let mut n = 0;
+    while wal.usage().files.len() < 2 {
+        n += 1;
+        fill(&wal, n..=n, &[7; 500]);
+        write_spare(&wal);
+        sizes.push(spare_bytes());
+    }
+    assert_eq!(sizes.pop(), Some(0), "the second segment was made of it");
+    let begun = sizes.iter().position(|size| *size > 0).unwrap();
+    let whole = sizes.iter().position(|size| *size == 64 << 10).unwrap();
+    assert!(
+        (sizes.len() * 2 / 5..sizes.len() * 3 / 5).contains(&begun),
+        "begun at {begun} of {}",
+        sizes.len()
+    );
+    assert!((sizes.len() * 4 / 5..sizes.len()).contains(&whole), "complete at {whole} of {}", sizes.len());
+    let half_way = sizes[begun.midpoint(whole)];
+    assert!((16 << 10..48 << 10).contains(&half_way), "{half_way}");
+    for more in n + 1..=n + sizes.len() as u64 * 3 / 4 {
+        fill(&wal, more..=more, &[7; 500]);
+        write_spare(&wal);
+    }
+    let usage = wal.usage();
+    let files = usage.files.iter().map(|file| file.bytes).sum::<u64>();
+    assert_eq!(usage.total_bytes, files + spare_bytes() as u64, "a part of one counts");
+    assert!(spare_bytes() > 0);
+    assert!(wal.give_up_spares().unwrap() && spares(&disk).is_empty(), "and goes, too");
 }
