@@ -42,7 +42,7 @@ const ACTIVITY: [&str; 17] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_anomaly_under_kills() {
     let tmp = env!("CARGO_TARGET_TMPDIR");
-    trial::try_in(tmp, "checker", 12, |kills, dir| async move { run(kills, &dir).await }).await.unwrap();
+    trial::try_in(tmp, "checker", 15, |kills, dir| async move { run(kills, &dir).await }).await.unwrap();
 }
 
 async fn run(kills: Kills, dir: &Path) -> anyhow::Result<()> {
@@ -59,14 +59,15 @@ async fn run(kills: Kills, dir: &Path) -> anyhow::Result<()> {
     for kind in ACTIVITY {
         ensure!(report.counts(kind).ok > 0, "no {kind} succeeded: the run says nothing");
     }
+    ensure!(report.counts("commit").failed > 0, "no zombie was refused: the run says nothing of them");
     Ok(())
 }
 
 /// Small files and short times, so that everything that happens in days happens in the run.
 async fn started(data: &Path) -> anyhow::Result<Broker> {
     let settings = [
-        ("wal.segment.bytes", "1048576"),
-        ("hot.bytes", "8388608"),
+        ("wal.segment.bytes", "262144"),
+        ("hot.bytes", "2097152"),
         ("journals", "3"),
         ("group.min.session.timeout.ms", "1000"),
         ("group.initial.rebalance.delay.ms", "0"),
@@ -104,7 +105,14 @@ async fn play(kills: Kills, broker: &mut Broker, recorder: &Arc<Recorder>) -> an
     broker.kill()?;
     broker.start().await?;
     workload::verify(broker, recorder).await?;
-    read_everything(&kafka_addr, recorder, true).await
+    read_everything(&kafka_addr, recorder, true).await?;
+    for (topic, _) in TOPICS {
+        let label = format!("topic=\"{topic}\"");
+        let from = async |source| broker.metric("tidemill_fetch_bytes_total", &[&label, source]).await;
+        let (archive, hot) = (from("source=\"archive\"").await?, from("source=\"hot\"").await?);
+        ensure!(archive > 0.0 && hot == 0.0, "{topic}: {archive} bytes from the archive, {hot} from the log");
+    }
+    Ok(())
 }
 
 async fn read_everything(kafka_addr: &str, recorder: &Arc<Recorder>, archived: bool) -> anyhow::Result<()> {

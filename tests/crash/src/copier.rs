@@ -18,6 +18,7 @@ use crate::transaction::Transactional;
 
 /// The group whose offsets are the copiers' positions.
 pub const GROUP: &str = "copiers";
+const TIMEOUT_MS: i32 = 60_000;
 const MOST_RECORDS: usize = 50;
 
 /// What all copiers have done.
@@ -68,7 +69,7 @@ impl Copier {
         let cluster = Cluster::connect(&self.kafka_addr, "copier").await?;
         let connection = cluster.bootstrap();
         let id = format!("copier-{}", self.partition);
-        let mut producer = Transactional::init(connection.clone(), &id).await?;
+        let mut producer = Transactional::init(connection.clone(), &id, TIMEOUT_MS).await?;
         while !stop.load(Ordering::Relaxed) {
             let Some(position) = position(connection, self.partition).await? else {
                 tokio::time::sleep(Duration::from_millis(10)).await;

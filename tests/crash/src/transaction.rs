@@ -20,7 +20,6 @@ const INIT_PRODUCER_ID: i16 = 5;
 const PRODUCE: i16 = 12;
 const END_TXN: i16 = 5;
 const TXN_OFFSET_COMMIT: i16 = 5;
-const TIMEOUT_MS: i32 = 60_000;
 
 /// A transactional id with the producer id and epoch it has at the moment.
 pub struct Transactional {
@@ -43,15 +42,16 @@ pub fn check(code: i16, what: &str) -> Result<(), Error> {
 }
 
 impl Transactional {
-    /// Takes a transactional id; whoever has it is fenced.
+    /// Takes a transactional id; whoever has it is fenced. The broker aborts transactions that are
+    /// open for longer than `timeout_ms`.
     ///
     /// # Errors
     /// If the broker does not answer, or refuses.
-    pub async fn init(connection: Connection, id: &str) -> anyhow::Result<Self> {
+    pub async fn init(connection: Connection, id: &str, timeout_ms: i32) -> anyhow::Result<Self> {
         let id = TransactionalId(text(id));
         let request = InitProducerIdRequest::default()
             .with_transactional_id(Some(id.clone()))
-            .with_transaction_timeout_ms(TIMEOUT_MS)
+            .with_transaction_timeout_ms(timeout_ms)
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1);
         let answer = connection.call(&request, INIT_PRODUCER_ID).await?;

@@ -15,7 +15,7 @@ use crate::history::{Call, Isolation, Partition, Process};
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 /// Short, so that transactions that are left behind end during the run.
-pub(super) const TRANSACTION_TIMEOUT_MS: u64 = 3000;
+pub(super) const TRANSACTION_TIMEOUT_MS: i32 = 3000;
 
 fn config(kafka_addr: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -31,7 +31,7 @@ fn config(kafka_addr: &str) -> ClientConfig {
 
 /// An idempotent producer. One in four gives up on a record before a killed broker is back.
 pub(super) fn plain_producer(kafka_addr: &str, random: &mut StdRng) -> KafkaResult<FutureProducer> {
-    let timeout_ms = if random.random_bool(0.25) { "700" } else { "20000" };
+    let timeout_ms = if random.random_bool(0.25) { "150" } else { "20000" };
     config(kafka_addr)
         .set("enable.idempotence", "true")
         .set("compression.type", codec(random))

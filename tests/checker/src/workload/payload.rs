@@ -11,7 +11,8 @@ const STRANGE: u64 = u64::MAX;
 
 /// The bytes of a record: its value, and something to fill log and archive with.
 pub(super) fn payload(value: u64, random: &mut StdRng) -> Vec<u8> {
-    let filler = "tide".repeat(random.random_range(0..150));
+    let longest = if random.random_bool(0.1) { 2500 } else { 150 };
+    let filler = "tide".repeat(random.random_range(0..longest));
     format!("{value} {filler}").into_bytes()
 }
 

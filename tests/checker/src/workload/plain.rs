@@ -21,7 +21,7 @@ pub(super) fn work(run: &Run, number: u64) {
 fn life(run: &Run, sender: Sender, random: &mut StdRng) {
     let partitions = partitions(&[ORDERS]);
     for _ in 0..random.random_range(5..60) {
-        let burst: Vec<_> = (0..random.random_range(1..8))
+        let burst: Vec<_> = (0..random.random_range(1..16))
             .filter_map(|_| {
                 let partition = partitions.get(random.random_range(0..partitions.len()))?.clone();
                 sender.send(run, random, None, partition, None)
@@ -31,12 +31,12 @@ fn life(run: &Run, sender: Sender, random: &mut StdRng) {
             settle(burst);
             return;
         }
-        if random.random_bool(0.02) {
+        if random.random_bool(0.05) {
             drop(sender);
             settle(burst);
             return;
         }
         settle(burst);
-        rest(random, 60);
+        rest(random, 40);
     }
 }

@@ -36,7 +36,7 @@ fn life(run: &Run, reader: &Reader, random: &mut StdRng, next: &mut BTreeMap<Par
         }
         let Ok(polled) = reader.poll(MOST, PATIENCE) else { return };
         next.extend(positions_behind(&polled));
-        if random.random_bool(0.04) && !seek(reader, random, next) {
+        if random.random_bool(0.08) && !seek(reader, random, next) {
             return;
         }
     }

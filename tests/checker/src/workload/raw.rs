@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use tidemill_client::{Cluster, Error};
 use tidemill_crash_tests::transaction::Transactional;
 
+use super::client::TRANSACTION_TIMEOUT_MS;
 use super::{Run, WRITTEN, partitions, payload};
 use crate::history::{Answer, Call, Delivery, Open, Partition, Process};
 
@@ -58,7 +59,10 @@ impl Client {
         let cluster = Cluster::connect(run.kafka_addr(), ID).await?;
         let process = run.process(ID);
         let open = process.invoke(Call::Init { transactional_id: ID.to_owned() });
-        let producer = concluded(open, Transactional::init(cluster.bootstrap().clone(), ID).await)?;
+        let producer = concluded(
+            open,
+            Transactional::init(cluster.bootstrap().clone(), ID, TRANSACTION_TIMEOUT_MS).await,
+        )?;
         Ok(Self { process, producer })
     }
 

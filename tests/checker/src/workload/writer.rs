@@ -11,7 +11,7 @@ use super::sender::{Pending, Sender, settle};
 use super::{Run, WRITTEN, partitions};
 
 /// Longer than a transaction's timeout and the time until the broker looks at it.
-const OVERSTAY: Duration = Duration::from_millis(TRANSACTION_TIMEOUT_MS + 1500);
+const OVERSTAY: Duration = Duration::from_millis(TRANSACTION_TIMEOUT_MS as u64 + 1500);
 
 /// Writes until told to stop, with one client after another under the same transactional id.
 pub(super) fn work(run: &Run, number: u64) {
