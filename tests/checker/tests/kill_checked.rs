@@ -42,7 +42,7 @@ const ACTIVITY: [&str; 17] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_anomaly_under_kills() {
     let tmp = env!("CARGO_TARGET_TMPDIR");
-    trial::try_in(tmp, "checker", 15, |kills, dir| async move { run(kills, &dir).await }).await.unwrap();
+    trial::try_in(tmp, "checker", 25, |kills, dir| async move { run(kills, &dir).await }).await.unwrap();
 }
 
 async fn run(kills: Kills, dir: &Path) -> anyhow::Result<()> {
@@ -69,7 +69,7 @@ async fn started(data: &Path) -> anyhow::Result<Broker> {
         ("wal.segment.bytes", "262144"),
         ("hot.bytes", "2097152"),
         ("journals", "3"),
-        ("group.min.session.timeout.ms", "1000"),
+        ("group.min.session.timeout.ms", "500"),
         ("group.initial.rebalance.delay.ms", "0"),
         ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500"),
     ];

@@ -73,8 +73,10 @@ pub(super) fn consumer(
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .set("fetch.wait.max.ms", "100")
-        .set("session.timeout.ms", "3000")
-        .set("heartbeat.interval.ms", "500");
+        // Shorter than most times between kills: a start gives every member a new session, and a group
+        // waits for those that went away without a word until theirs ends.
+        .set("session.timeout.ms", "800")
+        .set("heartbeat.interval.ms", "200");
     match group {
         Some(group) => config.set("group.id", group).set("auto.offset.reset", "earliest"),
         // Without a group: a position that is not in the log any more is to be told, not mended.
