@@ -2,7 +2,7 @@
 #   make demo [STORE=minio]   the main job on real data, against a folder or a real MinIO
 #   make test                 everything that CI runs
 #   make bench                measurements (see bench/)
-#   make soak                 crash tests for longer (KILLS=200)
+#   make soak                 crash tests and checked histories for longer (KILLS=200)
 
 SHELL := /bin/bash
 STORE ?= folder

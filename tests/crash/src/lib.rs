@@ -8,8 +8,10 @@
 pub mod checks;
 pub mod committed;
 pub mod copier;
+pub mod groups;
 pub mod history;
 pub mod producer;
 pub mod reader;
 pub mod receiver;
+pub mod transaction;
 pub mod trial;

@@ -10,8 +10,6 @@ use rand::{RngExt, SeedableRng};
 use tidemill_broker_process::Broker;
 use tidemill_http_server::api::SealResult;
 
-use crate::history::History;
-
 /// How often a broker is killed, and with which random numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Kills {
@@ -48,14 +46,14 @@ pub async fn try_in<F: Future<Output = Result<()>>>(
 
 impl Kills {
     /// Kills the broker and starts it again after pauses of so many milliseconds, sometimes just when
-    /// a topic is being sealed.
+    /// a topic is being sealed. `note` is told of each kill and each return.
     ///
     /// # Errors
     /// If the broker does not come back.
     pub async fn carry_out<'a>(
         self,
         broker: &mut Broker,
-        history: &History,
+        note: impl Fn(&str) -> Result<()>,
         pause_ms: Range<u64>,
         topic: impl Fn(&mut StdRng) -> &'a str,
     ) -> Result<()> {
@@ -69,9 +67,9 @@ impl Kills {
                 tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
             }
             broker.kill()?;
-            history.note("killed")?;
+            note("killed")?;
             let ready = broker.start().await?;
-            history.note(&format!("ready after {ready:?}"))?;
+            note(&format!("ready after {ready:?}"))?;
             println!("kill {kill} of {count}: ready again after {} ms", ready.as_millis());
         }
         Ok(())

@@ -50,9 +50,14 @@ async fn run(kills: Kills, dir: &Path) -> anyhow::Result<()> {
         .map(|producer| tokio::spawn(producer.run(Arc::clone(&history), Arc::clone(&stop))))
         .collect();
     kills
-        .carry_out(&mut broker, &history, 50..1500, |random| {
-            if random.random_bool(0.7) { "flights" } else { "flights.late" }
-        })
+        .carry_out(
+            &mut broker,
+            |text| history.note(text),
+            50..1500,
+            |random| {
+                if random.random_bool(0.7) { "flights" } else { "flights.late" }
+            },
+        )
         .await?;
     stop.store(true, Ordering::Relaxed);
     for producer in producers {

@@ -68,7 +68,7 @@ async fn run(kills: Kills, dir: &Path) -> anyhow::Result<()> {
     let watcher = tokio::spawn(watch(broker.kafka_addr.clone(), Arc::clone(&watching)));
     let any_topic =
         |random: &mut StdRng| TOPICS.get(random.random_range(0..TOPICS.len())).copied().unwrap_or("in");
-    kills.carry_out(&mut broker, &history, 100..1500, any_topic).await?;
+    kills.carry_out(&mut broker, |text| history.note(text), 100..1500, any_topic).await?;
     feeding.store(true, Ordering::Relaxed);
     feeder.await??;
     let copied = wait_until_copied(&broker).await;

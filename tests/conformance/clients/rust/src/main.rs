@@ -1,7 +1,7 @@
 //! rdkafka, the Rust binding of librdkafka. See ../README.md.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -51,7 +51,8 @@ async fn consume(broker: &str, topic: &str, group: &str, phase: &'static str, me
         let seen = seen.clone();
         tokio::spawn(async move {
             while seen.load(Ordering::SeqCst) < count {
-                let Ok(message) = tokio::time::timeout(Duration::from_millis(100), consumer.recv()).await else {
+                let Ok(message) = tokio::time::timeout(Duration::from_millis(100), consumer.recv()).await
+                else {
                     continue;
                 };
                 let message = message.expect("a message");

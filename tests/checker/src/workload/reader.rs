@@ -1,0 +1,134 @@
+//! A consuming client of librdkafka that keeps its history.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+
+use super::client::{Rebalances, consumer, position_list};
+use super::{Run, payload};
+use crate::history::{Answer, Call, Isolation, Partition, Positions, Process, Record, by_partition};
+
+const SEEK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// One client.
+pub(super) struct Reader {
+    consumer: BaseConsumer<Rebalances>,
+    process: Process,
+    isolation: Isolation,
+}
+
+/// What a poll gave, all of it since the last rebalance.
+pub(super) type Polled = Vec<(Partition, Record)>;
+
+/// The client's position is not in the log any more.
+#[derive(Debug)]
+pub(super) struct Lost;
+
+impl Reader {
+    /// A client that reads these partitions, from these offsets on.
+    pub fn assigned(run: &Run, role: &str, isolation: Isolation, positions: Positions) -> Option<Self> {
+        let process = run.process(role);
+        let consumer = consumer(run.kafka_addr(), None, isolation, &process).ok()?;
+        consumer.assign(&position_list(&positions).ok()?).ok()?;
+        process.note(Call::Assign { positions });
+        Some(Self { consumer, process, isolation })
+    }
+
+    /// A member of a group, under read_committed.
+    pub fn member(run: &Run, role: &str, group: &str, topics: &[&str]) -> Option<Self> {
+        let process = run.process(role);
+        let isolation = Isolation::Committed;
+        let consumer = consumer(run.kafka_addr(), Some(group), isolation, &process).ok()?;
+        consumer.subscribe(topics).ok()?;
+        Some(Self { consumer, process, isolation })
+    }
+
+    /// Waits a while for up to so many records.
+    pub fn poll(&self, most: usize, patience: Duration) -> Result<Polled, Lost> {
+        let deadline = Instant::now() + patience;
+        let call = Call::Poll { isolation: self.isolation };
+        let mut open = self.process.invoke(call.clone());
+        let mut records = Vec::new();
+        while records.len() < most {
+            let next = self.consumer.poll(deadline.saturating_duration_since(Instant::now()));
+            // What came before a rebalance belongs to another poll than what comes after it.
+            if self.consumer.context().happened() {
+                open.ok(Answer::Records(by_partition(std::mem::take(&mut records))));
+                open = self.process.invoke(call.clone());
+            }
+            match next {
+                None => break,
+                Some(Ok(message)) => {
+                    let partition = Partition(message.topic().to_owned(), message.partition());
+                    records.push((partition, payload::record(&message)));
+                }
+                Some(Err(error)) if is_out_of_range(&error) => {
+                    open.failed(error);
+                    return Err(Lost);
+                }
+                // The broker is away, or the end is reached; librdkafka goes on by itself.
+                Some(Err(_)) => {}
+            }
+        }
+        open.ok(Answer::Records(by_partition(records.iter().cloned())));
+        Ok(records)
+    }
+
+    /// Goes on elsewhere; a client that could not is of no more use.
+    pub fn seek(&self, partition: &Partition, offset: i64) -> bool {
+        let open = self.process.invoke(Call::Seek { partition: partition.clone(), offset });
+        let to = rdkafka::Offset::Offset(offset);
+        match self.consumer.seek(&partition.0, partition.1, to, SEEK_PATIENCE) {
+            Ok(()) => open.done(),
+            Err(error) => {
+                open.unknown(error);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Commits its group's positions; whether it certainly did.
+    pub fn commit(&self, group: &str, positions: Positions) -> bool {
+        let Ok(list) = position_list(&positions) else { return false };
+        let open = self.process.invoke(Call::CommitOffsets { group: group.to_owned(), positions });
+        match self.consumer.commit(&list, CommitMode::Sync) {
+            Ok(()) => open.done(),
+            Err(error) => {
+                open.unknown(error);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What a transactional producer needs to speak for this member.
+    pub fn group_metadata(&self) -> Option<ConsumerGroupMetadata> {
+        self.consumer.group_metadata()
+    }
+}
+
+fn is_out_of_range(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
+    )
+}
+
+/// Where to go on behind what was polled.
+pub(super) fn positions_behind(polled: &Polled) -> Positions {
+    let polled = by_partition(polled.iter().cloned()).into_iter();
+    polled
+        .filter_map(|(partition, records)| records.last().map(|record| (partition, record.offset + 1)))
+        .collect()
+}
+
+/// Where what was polled begins.
+pub(super) fn positions_before(polled: &Polled) -> Positions {
+    let polled = by_partition(polled.iter().cloned()).into_iter();
+    polled
+        .filter_map(|(partition, records)| records.first().map(|record| (partition, record.offset)))
+        .collect()
+}
