@@ -375,6 +375,15 @@ pub enum MetadataCommand {
         #[serde(deserialize_with = "crate::bounded::vec")]
         changes: Vec<(String, Option<f64>)>,
     },
+    /// Sets (or, with none, resets) configs of a subscription to metrics of clients; one that has
+    /// none left is gone.
+    AlterClientMetrics {
+        /// The subscription's name.
+        name: String,
+        /// Kafka config names and values.
+        #[serde(deserialize_with = "crate::bounded::vec")]
+        changes: Vec<(String, Option<String>)>,
+    },
 }
 
 /// Whom a quota is for: a combination of user and client id, or an address.

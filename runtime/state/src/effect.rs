@@ -86,4 +86,6 @@ pub enum MetadataChange {
     BrokerConfigs,
     /// Quotas of clients changed.
     ClientQuotas,
+    /// Subscriptions to metrics of clients changed.
+    ClientMetrics,
 }

@@ -266,7 +266,8 @@ fn elements(command: &Command) -> usize {
         Command::Metadata(MetadataCommand::AddPartitions { journals, .. }) => journals.len(),
         Command::Metadata(
             MetadataCommand::AlterTopicConfigs { changes, .. }
-            | MetadataCommand::AlterBrokerConfigs { changes, .. },
+            | MetadataCommand::AlterBrokerConfigs { changes, .. }
+            | MetadataCommand::AlterClientMetrics { changes, .. },
         ) => changes.len(),
         Command::Metadata(MetadataCommand::AlterClientQuotas { changes, .. }) => changes.len(),
         Command::Metadata(MetadataCommand::DeployFunction(function)) => {

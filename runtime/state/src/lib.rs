@@ -41,6 +41,7 @@ mod metadata;
 mod outbox;
 mod partition;
 mod producers;
+mod row_key;
 mod rows;
 mod settings;
 mod snapshot;

@@ -27,6 +27,7 @@ pub struct Metadata {
     pub(crate) group_journals: BTreeMap<Arc<str>, u32>,
     pub(crate) broker_configs: BTreeMap<Option<i32>, BTreeMap<String, String>>,
     pub(crate) client_quotas: BTreeMap<QuotaEntity, BTreeMap<String, f64>>,
+    pub(crate) client_metrics: BTreeMap<Arc<str>, BTreeMap<String, String>>,
 }
 
 impl Metadata {
@@ -127,6 +128,9 @@ impl State {
             }
             MetadataCommand::AlterClientQuotas { entity, changes } => {
                 self.alter_client_quotas(entity, changes)?
+            }
+            MetadataCommand::AlterClientMetrics { name, changes } => {
+                self.alter_client_metrics(name, changes)?
             }
         };
         effects.push(Effect::MetadataChanged(change));

@@ -9,6 +9,7 @@
 )]
 
 mod checkpoint;
+mod client_metrics;
 mod control_plane;
 mod determinism;
 mod entry;
