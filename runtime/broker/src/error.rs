@@ -97,6 +97,10 @@ pub enum ErrorKind {
     ResourceNotFound,
     /// The coordinator is not ready.
     CoordinatorNotAvailable,
+    /// The client follows a subscription to its metrics that has changed.
+    UnknownSubscriptionId,
+    /// The metrics that a client pushed are too large.
+    TelemetryTooLarge,
 }
 
 impl ErrorKind {
@@ -149,6 +153,8 @@ impl ErrorKind {
             Self::InconsistentTopicId => 103,
             Self::TransactionalIdNotFound => 105,
             Self::FetchSessionTopicIdError => 106,
+            Self::UnknownSubscriptionId => 117,
+            Self::TelemetryTooLarge => 118,
             Self::TransactionAbortable => 120,
         }
     }

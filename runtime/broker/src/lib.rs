@@ -10,10 +10,12 @@
 //! - `archive`: when to seal, sealing, retention, clean-up;
 //! - `functions`: deploying WebAssembly modules, running them, committing what they did;
 //! - `transactions`: Kafka's transactions, across partitions and groups;
+//! - `client_metrics`: metrics that clients push;
 //! - `committed`, `listener`: what functions hang on.
 
 mod archive;
 mod broker;
+mod client_metrics;
 mod client_quotas;
 mod committed;
 mod config;
@@ -36,6 +38,7 @@ mod transactions;
 
 pub use archive::{PartitionArchive, TopicArchive, VerifyReport};
 pub use broker::{Broker, Readiness};
+pub use client_metrics::{PushedMetrics, TelemetryGrant};
 pub use client_quotas::{
     CONNECTION_CREATION_RATE, CONSUMER_BYTE_RATE, ClientQuotas, PRODUCER_BYTE_RATE, REQUEST_PERCENTAGE,
 };
@@ -55,6 +58,7 @@ pub use partition::Watermarks;
 pub use produce::{PartitionProduced, PendingProduce, ProducePartition, ProduceRequest, Produced};
 pub use producer_ids::ProducerIdentity;
 pub use sizes::{LogDirs, PartitionSize};
+pub use tidemill_telemetry::ClientFacts;
 pub use tidemill_state::{PartitionId, QuotaEntity, QuotaName, TransactionStatus};
 pub use topics::{
     CleanupPolicy, NewTopic, PLACEMENT_GROUP, PartitionPlacement, Topic, TopicConfig, TopicDeletion, TopicRef,

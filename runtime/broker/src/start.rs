@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::archive::{self, Bucket, Housekeeping};
 use crate::broker::Broker;
+use crate::client_metrics::ClientMetrics;
 use crate::client_quotas;
 use crate::config::{BrokerConfig, overlay};
 use crate::error::{Error, ErrorKind};
@@ -69,6 +70,7 @@ impl Broker {
         let cluster_id = cluster_id(&metadata).await?;
         let live = metadata.state(|state| overlay(&config, state.metadata()));
         let quotas = metadata.state(|state| client_quotas::load(state.metadata()));
+        let client_metrics = Arc::new(ClientMetrics::load(&config, &metadata));
         let bucket = Arc::new(open_bucket(&config, cluster_id).await?);
         let topics: Vec<TopicMetadata> = metadata.state(|state| {
             state.metadata().topics().values().map(|topic| TopicMetadata::clone(topic)).collect()
@@ -95,11 +97,9 @@ impl Broker {
             groups,
             transactions,
             functions: Functions::new(function_host(&config)?),
-            reader: Reader::new(
-                Arc::clone(&bucket),
-                usize::try_from(config.archive_fetch_concurrency).unwrap_or(1),
-            ),
+            reader: reader(&config, &bucket),
             bucket,
+            client_metrics,
             fetch_sessions: Sessions::new(config.max_incremental_fetch_session_cache_slots),
             read_ahead: ReadAhead::new(usize::try_from(config.fetch_read_ahead_bytes).unwrap_or(0)),
             metrics: Arc::new(Metrics::new(usize::try_from(config.metrics_max_topics).unwrap_or(0))),
@@ -233,6 +233,10 @@ async fn open_bucket(config: &BrokerConfig, cluster_id: Uuid) -> Result<Bucket, 
         Err(error) => tracing::warn!(%error, "the bucket cannot be reached; records stay hot until it can"),
     }
     Ok(bucket)
+}
+
+fn reader(config: &BrokerConfig, bucket: &Arc<Bucket>) -> Reader {
+    Reader::new(Arc::clone(bucket), usize::try_from(config.archive_fetch_concurrency).unwrap_or(1))
 }
 
 /// An empty folder for objects on their way: what a crash left there is of no use.

@@ -265,6 +265,8 @@ async fn cluster(client: &mut Client) -> usize {
         DescribeClientQuotasRequest::default().with_components(vec![component])
     })
     .await;
+    asked += ask(client, |_| GetTelemetrySubscriptionsRequest::default()).await;
+    asked += ask(client, |_| PushTelemetryRequest::default()).await;
     asked += ask(client, |version| {
         let types = if version >= 1 { vec![2, 4] } else { Vec::new() };
         ListConfigResourcesRequest::default().with_resource_types(types)

@@ -124,6 +124,10 @@ pub struct BrokerConfig {
     pub cpu_workers: i32,
     /// Most topics that metrics name one by one; the rest is counted together.
     pub metrics_max_topics: i32,
+    /// Largest push of metrics by a client, compressed.
+    pub telemetry_max_bytes: i32,
+    /// Most values kept of the metrics that clients push; 0 takes no metrics of clients.
+    pub client_metrics_max_series: i32,
 }
 
 impl Default for BrokerConfig {
@@ -178,6 +182,8 @@ impl Default for BrokerConfig {
             hot_page_cache_bytes: 1 << 30,
             cpu_workers: 0,
             metrics_max_topics: 1000,
+            telemetry_max_bytes: 1 << 20,
+            client_metrics_max_series: 50_000,
         }
     }
 }

@@ -4,7 +4,7 @@ use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatu
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::apis::APIS;
+use crate::apis::{APIS, is_telemetry};
 use crate::codes;
 use crate::service::Call;
 
@@ -17,19 +17,21 @@ pub(crate) async fn handle(call: &Call<'_>, request: ApiVersionsRequest) -> ApiV
         || (is_software_name(&request.client_software_name)
             && is_software_name(&request.client_software_version));
     if named {
-        with_features(all(), call.version())
+        call.software.set(&request.client_software_name, &request.client_software_version);
+        with_features(all(call), call.version())
     } else {
         ApiVersionsResponse::default().with_error_code(codes::INVALID_REQUEST)
     }
 }
 
 /// The answer to a version that is not served, in version 0, which every client reads.
-pub(crate) fn unsupported_version() -> ApiVersionsResponse {
-    all().with_error_code(codes::UNSUPPORTED_VERSION)
+pub(crate) fn unsupported_version(call: &Call<'_>) -> ApiVersionsResponse {
+    all(call).with_error_code(codes::UNSUPPORTED_VERSION)
 }
 
-fn all() -> ApiVersionsResponse {
-    let served = APIS.iter().map(|api| {
+fn all(call: &Call<'_>) -> ApiVersionsResponse {
+    let is_on = |key| call.broker().takes_client_metrics() || !is_telemetry(key);
+    let served = APIS.iter().filter(|api| is_on(api.key)).map(|api| {
         ApiVersion::default()
             .with_api_key(api.key as i16)
             .with_min_version(api.advertised_min)

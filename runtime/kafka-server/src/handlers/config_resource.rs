@@ -24,7 +24,7 @@ pub(super) enum Resource {
     /// This broker, or (with none) all of them.
     Broker(Option<i32>),
     Group,
-    ClientMetrics,
+    ClientMetrics(String),
 }
 
 impl Resource {
@@ -37,7 +37,8 @@ impl Resource {
             BROKER if name.parse() == Ok(node) => Ok(Resource::Broker(Some(node))),
             BROKER => Err(invalid(format!("there is no broker {name:?} here, only {node}"))),
             BROKER_LOGGER => Err(invalid("what is logged is set when the broker starts (TIDEMILL_LOG)")),
-            CLIENT_METRICS => Ok(Resource::ClientMetrics),
+            CLIENT_METRICS if name.is_empty() => Err(invalid("the subscription has no name")),
+            CLIENT_METRICS => Ok(Resource::ClientMetrics(name.to_owned())),
             GROUP if name.is_empty() => Err(invalid("the group has no name")),
             GROUP => Ok(Resource::Group),
             _ => Err(invalid(format!("configs of resource type {code} are not known"))),
@@ -54,8 +55,9 @@ impl Resource {
             }
             Resource::Broker(Some(_)) => broker.describe_broker_configs(),
             Resource::Broker(None) => broker.describe_broker_defaults(),
+            Resource::ClientMetrics(name) => broker.describe_client_metrics(name),
             // Nothing of what Kafka can set on them is built yet.
-            Resource::Group | Resource::ClientMetrics => Vec::new(),
+            Resource::Group => Vec::new(),
         })
     }
 
@@ -67,7 +69,8 @@ impl Resource {
                 topic.own_configs.keys().filter(|name| *name != PLACEMENT_GROUP).cloned().collect()
             }
             Resource::Broker(node_id) => call.broker().dynamic_configs(*node_id).into_keys().collect(),
-            Resource::Group | Resource::ClientMetrics => Vec::new(),
+            Resource::ClientMetrics(name) => call.broker().client_metrics_configs(name).into_keys().collect(),
+            Resource::Group => Vec::new(),
         })
     }
 
@@ -91,7 +94,7 @@ impl Resource {
             }
             Resource::Broker(node_id) => broker.alter_broker_configs(*node_id, changes, validate_only).await,
             Resource::Group => not_built("the group protocols that have configs are not built yet"),
-            Resource::ClientMetrics => not_built("metrics of clients are not collected"),
+            Resource::ClientMetrics(name) => broker.alter_client_metrics(name, changes, validate_only).await,
         }
     }
 }
@@ -114,6 +117,7 @@ pub(super) fn source_code(source: ConfigSource) -> i8 {
         ConfigSource::DynamicDefaultBroker => 3,
         ConfigSource::StaticBroker => 4,
         ConfigSource::Default => 5,
+        ConfigSource::ClientMetrics => 7,
     }
 }
 

@@ -42,6 +42,7 @@ throttled! {
     ElectLeadersResponse
     EndTxnResponse
     FindCoordinatorResponse
+    GetTelemetrySubscriptionsResponse
     HeartbeatResponse
     IncrementalAlterConfigsResponse
     InitProducerIdResponse
@@ -58,6 +59,7 @@ throttled! {
     OffsetFetchResponse
     OffsetForLeaderEpochResponse
     ProduceResponse
+    PushTelemetryResponse
     SyncGroupResponse
     TxnOffsetCommitResponse
 }

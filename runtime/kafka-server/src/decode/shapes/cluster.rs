@@ -1,6 +1,6 @@
-//! Requests about the cluster: reassignments, elections, directories, quotas.
+//! Requests about the cluster: reassignments, elections, directories, quotas, metrics of clients.
 
-use super::shape::Kind::{Fixed, FixedList, List, Text};
+use super::shape::Kind::{Blob, Fixed, FixedList, List, Text};
 use super::shape::{Shape, always, since};
 
 static DESCRIBE_LOG_DIRS_TOPIC: Shape =
@@ -66,3 +66,12 @@ static USER_NAME: Shape = Shape { flexible_since: 0, fields: &[always(Text)], ta
 
 pub(super) static DESCRIBE_USER_SCRAM_CREDENTIALS: Shape =
     Shape { flexible_since: 0, fields: &[always(List(&USER_NAME))], tags: &[] };
+
+pub(super) static GET_TELEMETRY_SUBSCRIPTIONS: Shape =
+    Shape { flexible_since: 0, fields: &[always(Fixed(16))], tags: &[] };
+
+pub(super) static PUSH_TELEMETRY: Shape = Shape {
+    flexible_since: 0,
+    fields: &[always(Fixed(16)), always(Fixed(4)), always(Fixed(1)), always(Fixed(1)), always(Blob)],
+    tags: &[],
+};
