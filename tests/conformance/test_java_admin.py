@@ -62,6 +62,17 @@ def test_configs_of_brokers_stand_behind_those_of_topics(server, topic):
     assert "log.retention.ms" not in kafka_tool(CONFIGS, *server, *own, "--describe")
 
 
+def test_configs_of_groups_are_shown_and_not_taken_in_silence(server, group):
+    of = ["--entity-type", "groups", "--entity-name", group]
+    described = kafka_tool(CONFIGS, *server, *of, "--describe", "--all")
+    for config in ["consumer.session.timeout.ms=45000", "share.auto.offset.reset=latest",
+                   "streams.num.standby.replicas=0"]:
+        assert f"  {config} " in described
+    with pytest.raises(AssertionError, match="not built yet"):
+        kafka_tool(CONFIGS, *server, *of, "--alter", "--add-config", "consumer.session.timeout.ms=50000")
+    assert "50000" not in kafka_tool(CONFIGS, *server, *of, "--describe", "--all")
+
+
 def test_quotas(server):
     clients = ["--entity-type", "clients", "--entity-name", "app"]
     kafka_tool(CONFIGS, *server, *clients, "--alter", "--add-config", "producer_byte_rate=1048576,request_percentage=50")

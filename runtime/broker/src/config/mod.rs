@@ -5,6 +5,7 @@
 //! setting. Flags win over the environment, which wins over the file.
 
 mod describe;
+mod group;
 mod live;
 mod load;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub(crate) mod value;
 use std::path::PathBuf;
 
 pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
+pub use group::{alter_group_configs, describe_group_configs};
 pub(crate) use live::overlay;
 pub use load::Sources;
 pub use settings::{Described, describe};

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use kafka_protocol::protocol::StrBytes;
-use tidemill_broker::{ConfigEntry, ConfigSource, Error, ErrorKind, PLACEMENT_GROUP, ValueKind};
+use tidemill_broker::{
+    ConfigEntry, ConfigSource, Error, ErrorKind, PLACEMENT_GROUP, ValueKind, alter_group_configs,
+    describe_group_configs,
+};
 
 use crate::service::Call;
 
@@ -56,8 +59,7 @@ impl Resource {
             Resource::Broker(Some(_)) => broker.describe_broker_configs(),
             Resource::Broker(None) => broker.describe_broker_defaults(),
             Resource::ClientMetrics(name) => broker.describe_client_metrics(name),
-            // Nothing of what Kafka can set on them is built yet.
-            Resource::Group => Vec::new(),
+            Resource::Group => describe_group_configs(),
         })
     }
 
@@ -82,18 +84,12 @@ impl Resource {
         validate_only: bool,
     ) -> Result<(), Error> {
         let broker = call.broker();
-        let not_built = |why: &str| match changes.iter().find(|(_, value)| value.is_some()) {
-            Some((name, _)) => {
-                Err(Error::new(ErrorKind::InvalidConfig, format!("{name} is not supported: {why}")))
-            }
-            None => Ok(()),
-        };
         match self {
             Resource::Topic(name) => {
                 broker.alter_topic_configs(name, changes, validate_only).await.map(|_| ())
             }
             Resource::Broker(node_id) => broker.alter_broker_configs(*node_id, changes, validate_only).await,
-            Resource::Group => not_built("the group protocols that have configs are not built yet"),
+            Resource::Group => alter_group_configs(&changes),
             Resource::ClientMetrics(name) => broker.alter_client_metrics(name, changes, validate_only).await,
         }
     }
