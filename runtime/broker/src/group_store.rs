@@ -117,7 +117,12 @@ impl GroupStore for JournalGroupStore {
         Ok(journal.state(|state| state.group(group_id).is_none()))
     }
 
-    async fn commit_offsets(&self, group_id: &str, offsets: Vec<CommittedOffset>) -> Result<(), StoreError> {
+    async fn commit_offsets(
+        &self,
+        group_id: &str,
+        offsets: Vec<CommittedOffset>,
+        retention_ms: Option<i64>,
+    ) -> Result<(), StoreError> {
         let journal = self.place(group_id).await?;
         let offsets = offsets.into_iter().map(|committed| GroupOffset {
             partition: to_partition(&committed.key),
@@ -125,12 +130,15 @@ impl GroupStore for JournalGroupStore {
             leader_epoch: committed.leader_epoch,
             metadata: committed.metadata,
         });
-        let command = CommitOffsets {
-            group_id: group_id.to_owned(),
-            offsets: offsets.collect(),
-            now_ms: self.clock.now_ms(),
+        let now_ms = self.clock.now_ms();
+        let commit = CommitOffsets { group_id: group_id.to_owned(), offsets: offsets.collect(), now_ms };
+        let command = match retention_ms {
+            None => Command::CommitOffsets(commit),
+            Some(kept_ms) => {
+                Command::CommitOffsetsUntil { commit, expires_at_ms: now_ms.saturating_add(kept_ms) }
+            }
         };
-        self.change(journal, Command::CommitOffsets(command)).await
+        self.change(journal, command).await
     }
 
     async fn fetch_offsets(

@@ -87,6 +87,14 @@ pub enum Command {
         /// For so long.
         expiry_ms: i64,
     },
+    /// Commits consumer group offsets that a client of old wants to be kept until some time, and not
+    /// for as long as others are.
+    CommitOffsetsUntil {
+        /// What to commit.
+        commit: CommitOffsets,
+        /// Until when, by the proposer's clock.
+        expires_at_ms: i64,
+    },
 }
 
 /// Record batches for one partition, in order.

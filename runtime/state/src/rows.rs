@@ -84,6 +84,9 @@ impl State {
             RowKey::GroupOffset(id, partition) => {
                 self.groups.get(id).and_then(|g| g.offset(partition)).map(value)
             }
+            RowKey::OffsetExpiry(id, partition) => {
+                self.groups.get(id).and_then(|g| g.expiries.get(partition)).map(value)
+            }
             RowKey::GroupProducer(id, producer) => {
                 self.groups.get(id).and_then(|g| g.producers.get(producer)).map(value)
             }
@@ -136,6 +139,7 @@ impl State {
             }
             RowKey::Group(id) => self.load_group(id, parse(value)?),
             RowKey::GroupOffset(id, partition) => self.load_offset(id, partition, parse(value)?),
+            RowKey::OffsetExpiry(id, partition) => self.load_expiry(id, partition, parse(value)?)?,
             RowKey::Function(instance) => self.load_function(instance, &parse(value)?),
             RowKey::GuestState(instance, name) => self.load_guest_state(instance, &name, body(value)?)?,
             RowKey::Outbox(stream) => self.load_outbox(stream, parse(value)?)?,
@@ -176,6 +180,7 @@ impl State {
             visit(RowKey::Group(id.clone()))?;
             group.offsets().keys().try_for_each(|p| visit(RowKey::GroupOffset(id.clone(), *p)))?;
             group.producers.keys().try_for_each(|p| visit(RowKey::GroupProducer(id.clone(), *p)))?;
+            group.expiries.keys().try_for_each(|p| visit(RowKey::OffsetExpiry(id.clone(), *p)))?;
         }
         for (instance, function) in &self.functions {
             visit(RowKey::Function(*instance))?;

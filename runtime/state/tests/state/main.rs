@@ -16,6 +16,7 @@ mod entry;
 mod fixtures;
 mod functions;
 mod golden;
+mod offset_expiry;
 mod partitions;
 mod producers;
 mod settings;
