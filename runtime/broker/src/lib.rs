@@ -44,8 +44,8 @@ pub use client_quotas::{
 };
 pub use committed::CommittedRead;
 pub use config::{
-    BrokerConfig, ConfigEntry, ConfigSource, ConfigSynonym, Described, Sources, ValueKind,
-    alter_group_configs, describe, describe_group_configs,
+    BrokerConfig, ConfigEntry, ConfigSource, ConfigSynonym, ConnectionOverrides, Described, Sources,
+    ValueKind, alter_group_configs, describe, describe_group_configs,
 };
 pub use error::{Error, ErrorKind};
 pub use fetch::{

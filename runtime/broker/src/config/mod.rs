@@ -4,6 +4,7 @@
 //! in any place (`num.partitions`, `num-partitions`, `TIDEMILL_NUM_PARTITIONS`): they are the same
 //! setting. Flags win over the environment, which wins over the file.
 
+mod connection_overrides;
 mod describe;
 mod group;
 mod live;
@@ -16,6 +17,7 @@ pub(crate) mod value;
 
 use std::path::PathBuf;
 
+pub use connection_overrides::ConnectionOverrides;
 pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
 pub use group::{alter_group_configs, describe_group_configs};
 pub(crate) use live::overlay;
@@ -60,6 +62,8 @@ pub struct BrokerConfig {
     pub max_connections: i32,
     /// Most connections from one address at a time.
     pub max_connections_per_ip: i32,
+    /// The same for some addresses.
+    pub max_connections_per_ip_overrides: ConnectionOverrides,
     /// A connection idle for longer is closed.
     pub connections_max_idle_ms: i64,
     /// Bytes of all requests in memory together; -1 takes 512 MiB.
@@ -151,6 +155,7 @@ impl Default for BrokerConfig {
             socket_request_max_bytes: 100 << 20,
             max_connections: 10_000,
             max_connections_per_ip: i32::MAX,
+            max_connections_per_ip_overrides: ConnectionOverrides::default(),
             connections_max_idle_ms: 600_000,
             queued_max_request_bytes: -1,
             fetch_max_bytes: 55 << 20,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::BrokerConfig;
+use super::{BrokerConfig, ConnectionOverrides};
 use super::value::{Value, ValueKind};
 use crate::topics::topic_config;
 
@@ -115,6 +115,8 @@ pub(super) static SETTINGS: &[BrokerSetting] = &[
     setting!("max.connections", max_connections: i32, 1..=i32::MAX, "Most connections at a time."),
     setting!("max.connections.per.ip", max_connections_per_ip: i32, 0..=i32::MAX,
         "Most connections from one address at a time."),
+    setting!("max.connections.per.ip.overrides", max_connections_per_ip_overrides: ConnectionOverrides,
+        "Hosts or addresses with another bound than max.connections.per.ip: host:count,127.0.0.1:count."),
     setting!("queued.max.request.bytes", queued_max_request_bytes: i64, -1..=i64::MAX,
         "Bytes of all requests in memory together, beyond which connections are not read from; -1 takes 512 MiB."),
     setting!("connections.max.idle.ms", connections_max_idle_ms: i64, 1..=i64::MAX,
@@ -191,6 +193,7 @@ const DYNAMIC: &[&str] = &[
     "delete.topic.enable",
     "max.connections",
     "max.connections.per.ip",
+    "max.connections.per.ip.overrides",
     "num.partitions",
     "offsets.retention.check.interval.ms",
     "offsets.retention.minutes",
