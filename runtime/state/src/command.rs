@@ -392,6 +392,19 @@ pub enum MetadataCommand {
         #[serde(deserialize_with = "crate::bounded::vec")]
         changes: Vec<(String, Option<String>)>,
     },
+    /// Forgets on which journals groups and transactional ids are that no longer exist there.
+    ForgetPlacements {
+        /// Each with the journal that it was on; one that is elsewhere by now stays.
+        #[serde(deserialize_with = "crate::bounded::vec")]
+        placements: Vec<(String, u32)>,
+    },
+    /// Sets the level of a feature, as Kafka's UpdateFeatures does.
+    SetFeatureLevel {
+        /// The feature's name.
+        feature: String,
+        /// The new level; 0 turns it off.
+        level: i16,
+    },
 }
 
 /// Whom a quota is for: a combination of user and client id, or an address.

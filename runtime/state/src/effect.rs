@@ -88,4 +88,6 @@ pub enum MetadataChange {
     ClientQuotas,
     /// Subscriptions to metrics of clients changed.
     ClientMetrics,
+    /// Levels of features changed.
+    Features,
 }

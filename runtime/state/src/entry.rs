@@ -213,7 +213,9 @@ impl Command {
                 let changes = progress.state_changes.iter();
                 outbox + changes.map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + 8).sum::<usize>()
             }
-            Self::CommitOffsets(commit) | Self::CommitOffsetsUntil { commit, .. } => commit.offsets.iter().map(|o| o.metadata.len() + 40).sum(),
+            Self::CommitOffsets(commit) | Self::CommitOffsetsUntil { commit, .. } => {
+                commit.offsets.iter().map(|o| o.metadata.len() + 40).sum()
+            }
             Self::PutGroup(put) => put.snapshot.len(),
             Self::CommitTransactionalOffsets(commit) => {
                 commit.offsets.iter().map(|o| o.metadata.len() + 40).sum()
@@ -270,6 +272,7 @@ fn elements(command: &Command) -> usize {
             | MetadataCommand::AlterClientMetrics { changes, .. },
         ) => changes.len(),
         Command::Metadata(MetadataCommand::AlterClientQuotas { changes, .. }) => changes.len(),
+        Command::Metadata(MetadataCommand::ForgetPlacements { placements }) => placements.len(),
         Command::Metadata(MetadataCommand::DeployFunction(function)) => {
             function.inputs.len() + function.outputs.len() + function.config.len() + function.allow_http.len()
         }

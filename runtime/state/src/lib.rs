@@ -32,6 +32,7 @@ mod command;
 mod effect;
 mod entry;
 mod error;
+mod features;
 mod functions;
 mod group_transactions;
 mod groups;

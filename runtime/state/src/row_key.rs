@@ -26,6 +26,7 @@ pub(crate) enum RowKey {
     Aborted(PartitionId, i64),
     ProducerExpiry,
     ClientMetrics(Arc<str>),
+    Features,
     Transaction(Arc<str>),
     Received(OutboxStream),
     Group(Arc<str>),
@@ -53,6 +54,7 @@ impl RowKey {
                 key.byte(0x07).quota_name(&entity.user).quota_name(&entity.client_id).quota_name(&entity.ip)
             }
             Self::ProducerExpiry => key.byte(0x08),
+            Self::Features => key.byte(0x0a),
             Self::ClientMetrics(name) => key.byte(0x09).bytes(name.as_bytes()),
             Self::Partition(id) => key.byte(0x10).partition(id),
             Self::Object(id, base) => key.byte(0x11).partition(id).signed(*base),
@@ -91,6 +93,7 @@ impl RowKey {
                 Self::ClientQuotas(Arc::new(QuotaEntity { user, client_id, ip }))
             }
             0x08 => Self::ProducerExpiry,
+            0x0a => Self::Features,
             0x09 => Self::ClientMetrics(key.string(0)?),
             0x10 => Self::Partition(key.partition()?),
             0x11 => Self::Object(key.partition()?, key.signed()?),

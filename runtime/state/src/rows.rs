@@ -77,6 +77,7 @@ impl State {
                 partition(id).and_then(|p| p.producers.unstable()?.aborted_at(*last_offset)).map(value)
             }
             RowKey::ClientMetrics(name) => metadata.client_metrics.get(name).map(value),
+            RowKey::Features => metadata.features.row().map(value),
             RowKey::ProducerExpiry => self.producer_expiry_ms.map(|expiry_ms| value(&expiry_ms)),
             RowKey::Transaction(id) => self.transactions.get(id).map(value),
             RowKey::Received(stream) => self.received.get(&(stream.target, stream.instance)).map(value),
@@ -129,6 +130,7 @@ impl State {
                 self.load_producer_transactions(id, producer, parse(value)?)?;
             }
             RowKey::Aborted(id, last_offset) => self.load_aborted(id, last_offset, parse(value)?)?,
+            RowKey::Features => self.metadata.features = parse(value)?,
             RowKey::ProducerExpiry => self.producer_expiry_ms = Some(parse(value)?),
             RowKey::Transaction(id) => {
                 self.transactions.insert(id, parse(value)?);
@@ -162,6 +164,7 @@ impl State {
         let quotas = metadata.client_quotas.keys();
         quotas.cloned().try_for_each(|entity| visit(RowKey::ClientQuotas(Arc::new(entity))))?;
         metadata.client_metrics.keys().try_for_each(|name| visit(RowKey::ClientMetrics(name.clone())))?;
+        visit(RowKey::Features)?;
         visit(RowKey::ProducerExpiry)?;
         for (id, partition) in &self.partitions {
             visit(RowKey::Partition(*id))?;

@@ -13,6 +13,7 @@ mod client_metrics;
 mod control_plane;
 mod determinism;
 mod entry;
+mod features;
 mod fixtures;
 mod functions;
 mod golden;
