@@ -11,7 +11,7 @@ use tidemill_state::{
 };
 
 use crate::error::ErrorKind;
-use crate::journals::Journals;
+use crate::journals::{Journals, Settled};
 
 /// The broker's side of the group coordinator's contract.
 pub(crate) struct JournalGroupStore {
@@ -30,7 +30,7 @@ impl JournalGroupStore {
     }
 
     /// The journal of a group, fixed now if this is its first use.
-    async fn place(&self, group_id: &str) -> Result<&Journal, StoreError> {
+    async fn place(&self, group_id: &str) -> Result<Settled<'_>, StoreError> {
         self.journals.settle(group_id).await.map_err(|error| match error.kind {
             ErrorKind::InvalidRequest | ErrorKind::MessageTooLarge | ErrorKind::UnknownServerError => {
                 StoreError::Refused(error.message)
@@ -97,7 +97,7 @@ impl GroupStore for JournalGroupStore {
     async fn put_group(&self, group_id: &str, snapshot: Vec<u8>) -> Result<(), StoreError> {
         let journal = self.place(group_id).await?;
         let put = PutGroup { group_id: group_id.to_owned(), snapshot, now_ms: self.clock.now_ms() };
-        self.change(journal, Command::PutGroup(put)).await
+        self.change(&journal, Command::PutGroup(put)).await
     }
 
     async fn delete_group(&self, group_id: &str) -> Result<(), StoreError> {
@@ -138,7 +138,7 @@ impl GroupStore for JournalGroupStore {
                 Command::CommitOffsetsUntil { commit, expires_at_ms: now_ms.saturating_add(kept_ms) }
             }
         };
-        self.change(journal, command).await
+        self.change(&journal, command).await
     }
 
     async fn fetch_offsets(

@@ -24,6 +24,8 @@ mod fetch;
 mod functions;
 mod group_store;
 mod journals;
+#[cfg(test)]
+mod journals_tests;
 mod listener;
 mod metrics;
 mod offset_retention;
@@ -59,8 +61,8 @@ pub use partition::Watermarks;
 pub use produce::{PartitionProduced, PendingProduce, ProducePartition, ProduceRequest, Produced};
 pub use producer_ids::ProducerIdentity;
 pub use sizes::{LogDirs, PartitionSize};
-pub use tidemill_telemetry::ClientFacts;
 pub use tidemill_state::{PartitionId, QuotaEntity, QuotaName, TransactionStatus};
+pub use tidemill_telemetry::ClientFacts;
 pub use topics::{
     CleanupPolicy, NewTopic, PLACEMENT_GROUP, PartitionPlacement, Topic, TopicConfig, TopicDeletion, TopicRef,
 };

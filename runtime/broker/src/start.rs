@@ -77,7 +77,7 @@ impl Broker {
         });
         let journals = Arc::new(opener.open_all(metadata, &topics).await?);
         prepare_scratch(&config.data_dir)?;
-        remember_producers(&journals, i64::from(config.producer_id_expiration_ms)).await?;
+        journals.remember_producers(i64::from(live.producer_id_expiration_ms)).await?;
         let store = JournalGroupStore::new(Arc::clone(&journals), Arc::clone(&clock));
         let groups = Coordinator::start(Arc::new(store), group_options(&config))
             .await
@@ -197,17 +197,6 @@ impl Opener {
         let opened = Journal::open(options, Arc::clone(&self.disk), Arc::new(listener)).await;
         opened.map_err(|error| Error::from(error).context(format_args!("journal {id}")))
     }
-}
-
-/// Lets the data journals know for how long silent producers are remembered.
-async fn remember_producers(journals: &Journals, expiry_ms: i64) -> Result<(), Error> {
-    for (_, journal) in journals.all_data() {
-        if journal.state(|state| state.producer_expiry_ms()) != expiry_ms {
-            let set = Command::SetProducerExpiry { expiry_ms };
-            done(journal.propose(set).await?).map_err(|rejection| rejected(&rejection))?;
-        }
-    }
-    Ok(())
 }
 
 /// The cluster's id; a new cluster gets one.

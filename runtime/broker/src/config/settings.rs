@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{BrokerConfig, ConnectionOverrides};
 use super::value::{Value, ValueKind};
+use super::{BrokerConfig, ConnectionOverrides};
 use crate::topics::topic_config;
 
 /// One setting of the broker.
@@ -197,6 +197,7 @@ const DYNAMIC: &[&str] = &[
     "num.partitions",
     "offsets.retention.check.interval.ms",
     "offsets.retention.minutes",
+    "producer.id.expiration.ms",
 ];
 
 /// Whether a setting of this very name may change while the broker runs; none if there is no such.
