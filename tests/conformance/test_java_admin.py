@@ -174,3 +174,19 @@ def test_lists(server, topic):
     kafka_tool(f"{TOOLS}.ClientMetricsCommand", *server, "--list")
     kafka_tool(f"{TOOLS}.GroupsCommand", *server, "--list")
     assert "Kafka" not in kafka_tool(f"{TOOLS}.ClusterTool", "cluster-id", *server).splitlines()[0].split(":")[-1]
+
+
+def test_features_and_the_quorum(server):
+    feature = f"{TOOLS}.FeatureCommand"
+    described = kafka_tool(feature, *server, "describe")
+    assert "transaction.version" in described and "FinalizedVersionLevel: 2" in described
+    assert "downgraded to 1" in kafka_tool(feature, *server, "downgrade", "--feature", "transaction.version=1")
+    assert "FinalizedVersionLevel: 1" in kafka_tool(feature, *server, "describe")
+    assert "upgraded to 2" in kafka_tool(feature, *server, "upgrade", "--feature", "transaction.version=2")
+    with pytest.raises(AssertionError, match="only supports versions 0-2"):
+        kafka_tool(feature, *server, "upgrade", "--feature", "transaction.version=3")
+    quorum = kafka_tool(f"{TOOLS}.MetadataQuorumCommand", *server, "describe", "--status")
+    rows = dict(line.split(":", 1) for line in quorum.splitlines() if ":" in line)
+    assert rows["LeaderId"].strip() == "1" and rows["MaxFollowerLag"].strip() == "0"
+    assert '"id": 1' in rows["CurrentVoters"] and rows["CurrentObservers"].strip() == "[]"
+    assert "Leader" in kafka_tool(f"{TOOLS}.MetadataQuorumCommand", *server, "describe", "--replication")

@@ -101,6 +101,8 @@ pub enum ErrorKind {
     UnknownSubscriptionId,
     /// The metrics that a client pushed are too large.
     TelemetryTooLarge,
+    /// The feature cannot have this level.
+    InvalidUpdateVersion,
 }
 
 impl ErrorKind {
@@ -149,6 +151,7 @@ impl ErrorKind {
             Self::ThrottlingQuotaExceeded => 89,
             Self::ProducerFenced => 90,
             Self::ResourceNotFound => 91,
+            Self::InvalidUpdateVersion => 95,
             Self::UnknownTopicId => 100,
             Self::InconsistentTopicId => 103,
             Self::TransactionalIdNotFound => 105,

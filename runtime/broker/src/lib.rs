@@ -20,6 +20,7 @@ mod client_quotas;
 mod committed;
 mod config;
 mod error;
+mod features;
 mod fetch;
 mod functions;
 mod group_store;
@@ -33,6 +34,7 @@ mod offsets;
 mod partition;
 mod produce;
 mod producer_ids;
+mod quorum;
 mod sizes;
 mod start;
 mod topics;
@@ -50,6 +52,7 @@ pub use config::{
     ValueKind, alter_group_configs, describe, describe_group_configs,
 };
 pub use error::{Error, ErrorKind};
+pub use features::{FeatureChange, FeatureUpdate, MAX_TRANSACTION_VERSION, TRANSACTION_VERSION};
 pub use fetch::{
     AbortedTransaction, FetchPartition, FetchRequest, FetchedPartition, Isolation, SessionFetch,
     SessionFetched,
@@ -60,6 +63,7 @@ pub use offsets::{EpochEnd, ListedOffset, OffsetSpec};
 pub use partition::Watermarks;
 pub use produce::{PartitionProduced, PendingProduce, ProducePartition, ProduceRequest, Produced};
 pub use producer_ids::ProducerIdentity;
+pub use quorum::MetadataQuorum;
 pub use sizes::{LogDirs, PartitionSize};
 pub use tidemill_state::{PartitionId, QuotaEntity, QuotaName, TransactionStatus};
 pub use tidemill_telemetry::ClientFacts;

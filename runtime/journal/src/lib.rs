@@ -28,6 +28,7 @@ mod options;
 mod proposer;
 mod raft;
 mod space;
+mod standing;
 mod transport;
 mod writer;
 
@@ -36,5 +37,6 @@ pub use journal::{Journal, Submitter};
 pub use listener::Listener;
 pub use options::{Options, Timing};
 pub use proposer::Pending;
+pub use standing::Standing;
 pub use tidemill_wal::{FileUsage, HotRead, Pin, TimestampHit, Usage, WalPartition};
 pub use transport::{Reply, Transport};

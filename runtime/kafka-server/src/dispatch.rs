@@ -146,6 +146,8 @@ async fn serve_cluster(call: &Call<'_>, body: Bytes) -> Result<Reply, Refusal> {
         ApiKey::ListPartitionReassignments => answer!(call, body, list_partition_reassignments),
         ApiKey::DescribeClientQuotas => answer!(call, body, describe_client_quotas),
         ApiKey::AlterClientQuotas => answer!(call, body, alter_client_quotas),
+        ApiKey::DescribeQuorum => answer!(call, body, describe_quorum),
+        ApiKey::UpdateFeatures => answer!(call, body, update_features),
         ApiKey::GetTelemetrySubscriptions => answer!(call, body, get_telemetry_subscriptions),
         ApiKey::PushTelemetry => answer!(call, body, push_telemetry),
         ApiKey::ListConfigResources => answer!(call, body, list_config_resources),

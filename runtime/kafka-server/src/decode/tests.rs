@@ -126,6 +126,7 @@ fn decode(api: ApiKey, version: i16, body: &[u8]) -> Result<usize, String> {
         ListPartitionReassignments: ListPartitionReassignmentsRequest,
         DescribeClientQuotas: DescribeClientQuotasRequest,
         AlterClientQuotas: AlterClientQuotasRequest,
+        DescribeQuorum: DescribeQuorumRequest, UpdateFeatures: UpdateFeaturesRequest,
         GetTelemetrySubscriptions: GetTelemetrySubscriptionsRequest, PushTelemetry: PushTelemetryRequest,
         ListConfigResources: ListConfigResourcesRequest,
         DescribeUserScramCredentials: DescribeUserScramCredentialsRequest,

@@ -3,14 +3,11 @@
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::StrBytes;
+use tidemill_broker::{MAX_TRANSACTION_VERSION, TRANSACTION_VERSION};
 
 use crate::apis::{APIS, is_telemetry};
 use crate::codes;
 use crate::service::Call;
-
-/// The feature by which clients know that each transaction has its own epoch (KIP-890).
-const TRANSACTION_VERSION: &str = "transaction.version";
-const TRANSACTION_VERSION_LEVEL: i16 = 2;
 
 pub(crate) async fn handle(call: &Call<'_>, request: ApiVersionsRequest) -> ApiVersionsResponse {
     let named = call.version() < 3
@@ -18,7 +15,7 @@ pub(crate) async fn handle(call: &Call<'_>, request: ApiVersionsRequest) -> ApiV
             && is_software_name(&request.client_software_version));
     if named {
         call.software.set(&request.client_software_name, &request.client_software_version);
-        with_features(all(call), call.version())
+        with_features(call, all(call))
     } else {
         ApiVersionsResponse::default().with_error_code(codes::INVALID_REQUEST)
     }
@@ -42,21 +39,25 @@ fn all(call: &Call<'_>) -> ApiVersionsResponse {
 
 /// The features that clients look at. As in Kafka, versions before 4 are not told of a feature that
 /// can be turned off: their clients do not expect that.
-fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResponse {
+fn with_features(call: &Call<'_>, response: ApiVersionsResponse) -> ApiVersionsResponse {
+    let version = call.version();
     if version < 3 {
         return response;
     }
     let name = || StrBytes::from_static_str(TRANSACTION_VERSION);
-    let finalized = FinalizedFeatureKey::default()
-        .with_name(name())
-        .with_min_version_level(TRANSACTION_VERSION_LEVEL)
-        .with_max_version_level(TRANSACTION_VERSION_LEVEL);
-    let response = response.with_finalized_features_epoch(0).with_finalized_features(vec![finalized]);
+    let level = Some(call.broker().transaction_version()).filter(|level| *level > 0);
+    let finalized = level.map(|level| {
+        let feature = FinalizedFeatureKey::default().with_name(name());
+        feature.with_min_version_level(level).with_max_version_level(level)
+    });
+    let response = response
+        .with_finalized_features_epoch(call.broker().features_epoch())
+        .with_finalized_features(finalized.into_iter().collect());
     if version < 4 {
         return response;
     }
     let supported =
-        SupportedFeatureKey::default().with_name(name()).with_max_version(TRANSACTION_VERSION_LEVEL);
+        SupportedFeatureKey::default().with_name(name()).with_max_version(MAX_TRANSACTION_VERSION);
     response.with_supported_features(vec![supported])
 }
 

@@ -62,9 +62,15 @@ throttled! {
     PushTelemetryResponse
     SyncGroupResponse
     TxnOffsetCommitResponse
+    UpdateFeaturesResponse
 }
 
 impl Throttled for WriteTxnMarkersResponse {
     /// It goes between brokers, and has no place for it.
+    fn set_throttle_time(&mut self, _: i32) {}
+}
+
+impl Throttled for DescribeQuorumResponse {
+    /// It has no place for it.
     fn set_throttle_time(&mut self, _: i32) {}
 }

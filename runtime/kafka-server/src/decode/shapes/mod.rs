@@ -55,6 +55,8 @@ pub(super) fn request_shape(api: ApiKey) -> Option<&'static Shape> {
         ApiKey::ListPartitionReassignments => &cluster::LIST_PARTITION_REASSIGNMENTS,
         ApiKey::DescribeClientQuotas => &cluster::DESCRIBE_CLIENT_QUOTAS,
         ApiKey::AlterClientQuotas => &cluster::ALTER_CLIENT_QUOTAS,
+        ApiKey::DescribeQuorum => &cluster::DESCRIBE_QUORUM,
+        ApiKey::UpdateFeatures => &cluster::UPDATE_FEATURES,
         ApiKey::GetTelemetrySubscriptions => &cluster::GET_TELEMETRY_SUBSCRIPTIONS,
         ApiKey::PushTelemetry => &cluster::PUSH_TELEMETRY,
         ApiKey::ListConfigResources => &cluster::LIST_CONFIG_RESOURCES,
