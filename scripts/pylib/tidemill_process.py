@@ -102,12 +102,15 @@ class Broker:
             raise RuntimeError(f"tidemill {' '.join(arguments)}: {done.stderr.strip()}")
         return json.loads(done.stdout) if json_output else done.stdout
 
+    def http(self, path: str) -> str:
+        """What the HTTP server answers to a GET."""
+        with urllib.request.urlopen(f"http://{self.http_addr}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over the series that carry all of `labels`."""
-        with urllib.request.urlopen(f"http://{self.http_addr}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
         total = 0.0
-        for line in text.splitlines():
+        for line in self.http("/metrics").splitlines():
             series, _, value = line.rpartition(" ")
             if series.split("{")[0] == name and all(f'{key}="{wanted}"' in series for key, wanted in labels.items()):
                 total += float(value)

@@ -120,3 +120,70 @@ def test_a_message_that_is_too_large_is_refused(broker, topic):
     producer.produce(topic, b"x" * 5000, on_delivery=lambda error, _: errors.append(error))
     producer.flush(10)
     assert [error.code() for error in errors] == [KafkaError.MSG_SIZE_TOO_LARGE]
+
+
+def wait_for(consumers: list[Consumer], condition, timeout_s: float = 60.0) -> None:
+    """Polls all of them until the condition holds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, [consumer.assignment() for consumer in consumers]
+        for consumer in consumers:
+            consumer.poll(0.1)
+
+
+def assigned(consumer: Consumer) -> set[int]:
+    return {partition.partition for partition in consumer.assignment()}
+
+
+def test_cooperative_members_keep_what_they_have(broker, topic, group):
+    broker.cli("topic", "create", topic, "--partitions", "4")
+    settings = {"partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": 6000}
+    revoked: list[int] = []
+    first, second = (reader(broker, group, **settings) for _ in range(2))
+    first.subscribe([topic], on_revoke=lambda _, partitions: revoked.extend(p.partition for p in partitions))
+    wait_for([first], lambda: assigned(first) == {0, 1, 2, 3})
+    second.subscribe([topic])
+    wait_for([first, second], lambda: len(assigned(first)) == 2 and len(assigned(second)) == 2)
+    assert assigned(first) | assigned(second) == {0, 1, 2, 3}
+    # Only what moved was taken away: an eager protocol would revoke all four.
+    assert set(revoked) == assigned(second) and len(revoked) == 2
+    second.close()
+    wait_for([first], lambda: assigned(first) == {0, 1, 2, 3})
+    assert len(revoked) == 2
+    first.close()
+
+
+def test_a_static_member_comes_back_to_what_it_had(broker, topic, group):
+    broker.cli("topic", "create", topic, "--partitions", "4")
+    settings = {"session.timeout.ms": 30000}
+    rebalances: list[int] = []
+    first = reader(broker, group, **settings, **{"group.instance.id": "first"})
+    second = reader(broker, group, **settings, **{"group.instance.id": "second"})
+    first.subscribe([topic], on_assign=lambda _, partitions: rebalances.append(len(partitions)))
+    second.subscribe([topic])
+    wait_for([first, second], lambda: len(assigned(first)) == 2 and len(assigned(second)) == 2)
+    before, had = len(rebalances), assigned(second)
+    # A static member does not leave when it closes.
+    second.close()
+    second = reader(broker, group, **settings, **{"group.instance.id": "second"})
+    second.subscribe([topic])
+    wait_for([first, second], lambda: len(assigned(second)) == 2)
+    assert assigned(second) == had and len(assigned(first)) == 2
+    assert len(rebalances) == before, "nobody else noticed"
+    # Another client by the same name takes its place, and the one before it is fenced.
+    usurper = reader(broker, group, **settings, **{"group.instance.id": "second"})
+    usurper.subscribe([topic])
+    wait_for([first, usurper], lambda: assigned(usurper) == had)
+    fenced = []
+    deadline = time.monotonic() + 30
+    while not fenced and time.monotonic() < deadline:
+        try:
+            message = second.poll(0.2)
+            fenced = [message.error()] if message is not None and message.error() else []
+        except KafkaException as error:
+            fenced = [error.args[0]]
+        first.poll(0)
+        usurper.poll(0)
+    assert fenced and fenced[0].code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL), fenced
+    for consumer in (first, usurper, second):
+        consumer.close()

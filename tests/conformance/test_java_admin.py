@@ -62,6 +62,17 @@ def test_configs_of_brokers_stand_behind_those_of_topics(server, topic):
     assert "log.retention.ms" not in kafka_tool(CONFIGS, *server, *own, "--describe")
 
 
+def test_configs_of_groups_are_shown_and_not_taken_in_silence(server, group):
+    of = ["--entity-type", "groups", "--entity-name", group]
+    described = kafka_tool(CONFIGS, *server, *of, "--describe", "--all")
+    for config in ["consumer.session.timeout.ms=45000", "share.auto.offset.reset=latest",
+                   "streams.num.standby.replicas=0"]:
+        assert f"  {config} " in described
+    with pytest.raises(AssertionError, match="not built yet"):
+        kafka_tool(CONFIGS, *server, *of, "--alter", "--add-config", "consumer.session.timeout.ms=50000")
+    assert "50000" not in kafka_tool(CONFIGS, *server, *of, "--describe", "--all")
+
+
 def test_quotas(server):
     clients = ["--entity-type", "clients", "--entity-name", "app"]
     kafka_tool(CONFIGS, *server, *clients, "--alter", "--add-config", "producer_byte_rate=1048576,request_percentage=50")
@@ -163,3 +174,19 @@ def test_lists(server, topic):
     kafka_tool(f"{TOOLS}.ClientMetricsCommand", *server, "--list")
     kafka_tool(f"{TOOLS}.GroupsCommand", *server, "--list")
     assert "Kafka" not in kafka_tool(f"{TOOLS}.ClusterTool", "cluster-id", *server).splitlines()[0].split(":")[-1]
+
+
+def test_features_and_the_quorum(server):
+    feature = f"{TOOLS}.FeatureCommand"
+    described = kafka_tool(feature, *server, "describe")
+    assert "transaction.version" in described and "FinalizedVersionLevel: 2" in described
+    assert "downgraded to 1" in kafka_tool(feature, *server, "downgrade", "--feature", "transaction.version=1")
+    assert "FinalizedVersionLevel: 1" in kafka_tool(feature, *server, "describe")
+    assert "upgraded to 2" in kafka_tool(feature, *server, "upgrade", "--feature", "transaction.version=2")
+    with pytest.raises(AssertionError, match="only supports versions 0-2"):
+        kafka_tool(feature, *server, "upgrade", "--feature", "transaction.version=3")
+    quorum = kafka_tool(f"{TOOLS}.MetadataQuorumCommand", *server, "describe", "--status")
+    rows = dict(line.split(":", 1) for line in quorum.splitlines() if ":" in line)
+    assert rows["LeaderId"].strip() == "1" and rows["MaxFollowerLag"].strip() == "0"
+    assert '"id": 1' in rows["CurrentVoters"] and rows["CurrentObservers"].strip() == "[]"
+    assert "Leader" in kafka_tool(f"{TOOLS}.MetadataQuorumCommand", *server, "describe", "--replication")

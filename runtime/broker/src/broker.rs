@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::archive::{Bucket, Housekeeping};
+use crate::client_metrics::ClientMetrics;
 use crate::client_quotas::ClientQuotas;
 use crate::config::BrokerConfig;
 use crate::fetch::{ReadAhead, Reader, Sessions, Waiters};
@@ -45,6 +46,7 @@ pub struct Broker {
     pub(crate) read_ahead: ReadAhead,
     pub(crate) listeners: Arc<RwLock<Vec<Arc<dyn PartitionListener>>>>,
     pub(crate) functions: Functions,
+    pub(crate) client_metrics: Arc<ClientMetrics>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) producer_ids: Arc<ProducerIds>,
     pub(crate) transactions: Arc<Transactions>,
@@ -96,6 +98,7 @@ impl Broker {
         let (topics, partitions) = self.registry.counts();
         self.metrics.topic_count.set(i64::try_from(topics).unwrap_or(i64::MAX));
         self.metrics.partition_count.set(i64::try_from(partitions).unwrap_or(i64::MAX));
+        self.metrics.set_client_metrics(self.client_metrics.counts(self.clock.now_ms()));
         self.metrics.set_fetch_sessions(self.fetch_sessions.counts());
         for (id, journal) in self.journals.all() {
             self.metrics.set_wal_bytes(id, journal.usage().total_bytes);

@@ -97,6 +97,12 @@ pub enum ErrorKind {
     ResourceNotFound,
     /// The coordinator is not ready.
     CoordinatorNotAvailable,
+    /// The client follows a subscription to its metrics that has changed.
+    UnknownSubscriptionId,
+    /// The metrics that a client pushed are too large.
+    TelemetryTooLarge,
+    /// The feature cannot have this level.
+    InvalidUpdateVersion,
 }
 
 impl ErrorKind {
@@ -145,10 +151,13 @@ impl ErrorKind {
             Self::ThrottlingQuotaExceeded => 89,
             Self::ProducerFenced => 90,
             Self::ResourceNotFound => 91,
+            Self::InvalidUpdateVersion => 95,
             Self::UnknownTopicId => 100,
             Self::InconsistentTopicId => 103,
             Self::TransactionalIdNotFound => 105,
             Self::FetchSessionTopicIdError => 106,
+            Self::UnknownSubscriptionId => 117,
+            Self::TelemetryTooLarge => 118,
             Self::TransactionAbortable => 120,
         }
     }

@@ -11,7 +11,7 @@ use tidemill_state::{
 };
 
 use crate::error::ErrorKind;
-use crate::journals::Journals;
+use crate::journals::{Journals, Settled};
 
 /// The broker's side of the group coordinator's contract.
 pub(crate) struct JournalGroupStore {
@@ -30,7 +30,7 @@ impl JournalGroupStore {
     }
 
     /// The journal of a group, fixed now if this is its first use.
-    async fn place(&self, group_id: &str) -> Result<&Journal, StoreError> {
+    async fn place(&self, group_id: &str) -> Result<Settled<'_>, StoreError> {
         self.journals.settle(group_id).await.map_err(|error| match error.kind {
             ErrorKind::InvalidRequest | ErrorKind::MessageTooLarge | ErrorKind::UnknownServerError => {
                 StoreError::Refused(error.message)
@@ -97,7 +97,7 @@ impl GroupStore for JournalGroupStore {
     async fn put_group(&self, group_id: &str, snapshot: Vec<u8>) -> Result<(), StoreError> {
         let journal = self.place(group_id).await?;
         let put = PutGroup { group_id: group_id.to_owned(), snapshot, now_ms: self.clock.now_ms() };
-        self.change(journal, Command::PutGroup(put)).await
+        self.change(&journal, Command::PutGroup(put)).await
     }
 
     async fn delete_group(&self, group_id: &str) -> Result<(), StoreError> {
@@ -117,7 +117,12 @@ impl GroupStore for JournalGroupStore {
         Ok(journal.state(|state| state.group(group_id).is_none()))
     }
 
-    async fn commit_offsets(&self, group_id: &str, offsets: Vec<CommittedOffset>) -> Result<(), StoreError> {
+    async fn commit_offsets(
+        &self,
+        group_id: &str,
+        offsets: Vec<CommittedOffset>,
+        retention_ms: Option<i64>,
+    ) -> Result<(), StoreError> {
         let journal = self.place(group_id).await?;
         let offsets = offsets.into_iter().map(|committed| GroupOffset {
             partition: to_partition(&committed.key),
@@ -125,12 +130,15 @@ impl GroupStore for JournalGroupStore {
             leader_epoch: committed.leader_epoch,
             metadata: committed.metadata,
         });
-        let command = CommitOffsets {
-            group_id: group_id.to_owned(),
-            offsets: offsets.collect(),
-            now_ms: self.clock.now_ms(),
+        let now_ms = self.clock.now_ms();
+        let commit = CommitOffsets { group_id: group_id.to_owned(), offsets: offsets.collect(), now_ms };
+        let command = match retention_ms {
+            None => Command::CommitOffsets(commit),
+            Some(kept_ms) => {
+                Command::CommitOffsetsUntil { commit, expires_at_ms: now_ms.saturating_add(kept_ms) }
+            }
         };
-        self.change(journal, Command::CommitOffsets(command)).await
+        self.change(&journal, command).await
     }
 
     async fn fetch_offsets(

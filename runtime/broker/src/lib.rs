@@ -10,18 +10,23 @@
 //! - `archive`: when to seal, sealing, retention, clean-up;
 //! - `functions`: deploying WebAssembly modules, running them, committing what they did;
 //! - `transactions`: Kafka's transactions, across partitions and groups;
+//! - `client_metrics`: metrics that clients push;
 //! - `committed`, `listener`: what functions hang on.
 
 mod archive;
 mod broker;
+mod client_metrics;
 mod client_quotas;
 mod committed;
 mod config;
 mod error;
+mod features;
 mod fetch;
 mod functions;
 mod group_store;
 mod journals;
+#[cfg(test)]
+mod journals_tests;
 mod listener;
 mod metrics;
 mod offset_retention;
@@ -29,6 +34,7 @@ mod offsets;
 mod partition;
 mod produce;
 mod producer_ids;
+mod quorum;
 mod sizes;
 mod start;
 mod topics;
@@ -36,14 +42,17 @@ mod transactions;
 
 pub use archive::{PartitionArchive, TopicArchive, VerifyReport};
 pub use broker::{Broker, Readiness};
+pub use client_metrics::{PushedMetrics, TelemetryGrant};
 pub use client_quotas::{
     CONNECTION_CREATION_RATE, CONSUMER_BYTE_RATE, ClientQuotas, PRODUCER_BYTE_RATE, REQUEST_PERCENTAGE,
 };
 pub use committed::CommittedRead;
 pub use config::{
-    BrokerConfig, ConfigEntry, ConfigSource, ConfigSynonym, Described, Sources, ValueKind, describe,
+    BrokerConfig, ConfigEntry, ConfigSource, ConfigSynonym, ConnectionOverrides, Described, Sources,
+    ValueKind, alter_group_configs, describe, describe_group_configs,
 };
 pub use error::{Error, ErrorKind};
+pub use features::{FeatureChange, FeatureUpdate, MAX_TRANSACTION_VERSION, TRANSACTION_VERSION};
 pub use fetch::{
     AbortedTransaction, FetchPartition, FetchRequest, FetchedPartition, Isolation, SessionFetch,
     SessionFetched,
@@ -54,8 +63,10 @@ pub use offsets::{EpochEnd, ListedOffset, OffsetSpec};
 pub use partition::Watermarks;
 pub use produce::{PartitionProduced, PendingProduce, ProducePartition, ProduceRequest, Produced};
 pub use producer_ids::ProducerIdentity;
+pub use quorum::MetadataQuorum;
 pub use sizes::{LogDirs, PartitionSize};
 pub use tidemill_state::{PartitionId, QuotaEntity, QuotaName, TransactionStatus};
+pub use tidemill_telemetry::ClientFacts;
 pub use topics::{
     CleanupPolicy, NewTopic, PLACEMENT_GROUP, PartitionPlacement, Topic, TopicConfig, TopicDeletion, TopicRef,
 };

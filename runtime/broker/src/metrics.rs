@@ -89,6 +89,10 @@ pub(crate) struct Metrics {
     fetch_session_partitions: Gauge,
     fetch_session_evictions: Gauge,
     waiting_fetches: Gauge,
+    telemetry_clients: Gauge,
+    telemetry_series: Gauge,
+    pub(crate) telemetry_pushes: Counter,
+    pub(crate) telemetry_dropped: Counter,
     pub(crate) topic_count: Gauge,
     pub(crate) partition_count: Gauge,
     wal_bytes: Family<JournalLabel, Gauge<i64, AtomicI64>>,
@@ -114,6 +118,10 @@ impl Metrics {
             fetch_session_partitions: Gauge::default(),
             fetch_session_evictions: Gauge::default(),
             waiting_fetches: Gauge::default(),
+            telemetry_clients: Gauge::default(),
+            telemetry_series: Gauge::default(),
+            telemetry_pushes: Counter::default(),
+            telemetry_dropped: Counter::default(),
             topic_count: Gauge::default(),
             partition_count: Gauge::default(),
             wal_bytes: Family::default(),
@@ -152,6 +160,7 @@ impl Metrics {
             self.read_ahead_hits.clone(),
         );
         self.register_sessions(registry);
+        self.register_telemetry(registry);
         registry.register("fetch_waiting", "Fetches that wait for records", self.waiting_fetches.clone());
         registry.register("topics", "Topics", self.topic_count.clone());
         registry.register("partitions", "Partitions", self.partition_count.clone());
@@ -166,6 +175,23 @@ impl Metrics {
         registry.register("fetch_session_partitions", partitions, self.fetch_session_partitions.clone());
         let evictions = "Incremental fetch sessions that made room for others since the start";
         registry.register("fetch_session_evictions", evictions, self.fetch_session_evictions.clone());
+    }
+
+    fn register_telemetry(&self, registry: &mut Registry) {
+        let clients = "Clients that asked of late which metrics to push";
+        registry.register("client_metrics_clients", clients, self.telemetry_clients.clone());
+        let series = "Values kept of the metrics that clients pushed";
+        registry.register("client_metrics_series", series, self.telemetry_series.clone());
+        let pushes = "Pushes of metrics by clients";
+        registry.register("client_metrics_pushes", pushes, self.telemetry_pushes.clone());
+        let dropped = "Values that clients pushed and that were not kept";
+        registry.register("client_metrics_dropped", dropped, self.telemetry_dropped.clone());
+    }
+
+    /// Clients, and values of their metrics.
+    pub(crate) fn set_client_metrics(&self, (clients, series): (usize, usize)) {
+        self.telemetry_clients.set(i64::try_from(clients).unwrap_or(i64::MAX));
+        self.telemetry_series.set(i64::try_from(series).unwrap_or(i64::MAX));
     }
 
     /// Sessions, their partitions, and evictions so far.

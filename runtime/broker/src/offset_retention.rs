@@ -1,7 +1,8 @@
 //! Committed offsets that nobody needs any more, as Kafka's `offsets.retention.minutes` has it: those
 //! of a group without members go when the group has been empty and they have been untouched for that
 //! long; a live consumer group loses those of topics it no longer subscribes to. Offsets of topics
-//! that were deleted go at once. A group that has neither members nor offsets is forgotten.
+//! that were deleted go at once. An offset whose client said for how long to keep it (OffsetCommit 2 to
+//! 4) goes when that time is over instead. A group that has neither members nor offsets is forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,8 @@ async fn look_at(broker: &Broker, group_id: &str) -> Result<(), Error> {
         return Ok(());
     };
     let minutes = i64::from(broker.config().offsets_retention_minutes);
-    let before_ms = broker.clock.now_ms().saturating_sub(minutes.saturating_mul(60_000));
+    let now_ms = broker.clock.now_ms();
+    let before_ms = now_ms.saturating_sub(minutes.saturating_mul(60_000));
     let standing = |id: &PartitionId| match (broker.registry.by_id(&id.topic_id), &expirable) {
         (None, _) => Standing::Deleted,
         (Some(topic), Expirable::Except(used)) if used.binary_search(&topic.name).is_ok() => Standing::InUse,
@@ -53,7 +55,7 @@ async fn look_at(broker: &Broker, group_id: &str) -> Result<(), Error> {
     let has_members = expirable != Expirable::All;
     let found = journal.state(|state| {
         let group = state.group(group_id)?;
-        let doomed = doomed(group, has_members, before_ms, standing);
+        let doomed = doomed(group, has_members, now_ms, before_ms, standing);
         let is_bare = !has_members && doomed.len() == group.offsets().len();
         Some((doomed, is_bare && group.snapshot_at_ms() <= before_ms))
     });
@@ -83,6 +85,7 @@ enum Standing {
 fn doomed(
     group: &GroupState,
     has_members: bool,
+    now_ms: i64,
     before_ms: i64,
     standing: impl Fn(&PartitionId) -> Standing,
 ) -> Vec<(PartitionId, i64)> {
@@ -90,7 +93,10 @@ fn doomed(
     let old = group.offsets().iter().filter(|(id, offset)| match standing(id) {
         Standing::Deleted => true,
         Standing::InUse => false,
-        Standing::Unused => offset.committed_at_ms.max(empty_since_ms) <= before_ms,
+        Standing::Unused => match group.expires_at_ms(id) {
+            Some(at_ms) => at_ms <= now_ms,
+            None => offset.committed_at_ms.max(empty_since_ms) <= before_ms,
+        },
     });
     old.map(|(id, offset)| (*id, offset.committed_at_ms)).collect()
 }

@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::archive::{self, Bucket, Housekeeping};
 use crate::broker::Broker;
+use crate::client_metrics::ClientMetrics;
 use crate::client_quotas;
 use crate::config::{BrokerConfig, overlay};
 use crate::error::{Error, ErrorKind};
@@ -69,13 +70,14 @@ impl Broker {
         let cluster_id = cluster_id(&metadata).await?;
         let live = metadata.state(|state| overlay(&config, state.metadata()));
         let quotas = metadata.state(|state| client_quotas::load(state.metadata()));
+        let client_metrics = Arc::new(ClientMetrics::load(&config, &metadata));
         let bucket = Arc::new(open_bucket(&config, cluster_id).await?);
         let topics: Vec<TopicMetadata> = metadata.state(|state| {
             state.metadata().topics().values().map(|topic| TopicMetadata::clone(topic)).collect()
         });
         let journals = Arc::new(opener.open_all(metadata, &topics).await?);
         prepare_scratch(&config.data_dir)?;
-        remember_producers(&journals, i64::from(config.producer_id_expiration_ms)).await?;
+        journals.remember_producers(i64::from(live.producer_id_expiration_ms)).await?;
         let store = JournalGroupStore::new(Arc::clone(&journals), Arc::clone(&clock));
         let groups = Coordinator::start(Arc::new(store), group_options(&config))
             .await
@@ -95,11 +97,9 @@ impl Broker {
             groups,
             transactions,
             functions: Functions::new(function_host(&config)?),
-            reader: Reader::new(
-                Arc::clone(&bucket),
-                usize::try_from(config.archive_fetch_concurrency).unwrap_or(1),
-            ),
+            reader: reader(&config, &bucket),
             bucket,
+            client_metrics,
             fetch_sessions: Sessions::new(config.max_incremental_fetch_session_cache_slots),
             read_ahead: ReadAhead::new(usize::try_from(config.fetch_read_ahead_bytes).unwrap_or(0)),
             metrics: Arc::new(Metrics::new(usize::try_from(config.metrics_max_topics).unwrap_or(0))),
@@ -199,17 +199,6 @@ impl Opener {
     }
 }
 
-/// Lets the data journals know for how long silent producers are remembered.
-async fn remember_producers(journals: &Journals, expiry_ms: i64) -> Result<(), Error> {
-    for (_, journal) in journals.all_data() {
-        if journal.state(|state| state.producer_expiry_ms()) != expiry_ms {
-            let set = Command::SetProducerExpiry { expiry_ms };
-            done(journal.propose(set).await?).map_err(|rejection| rejected(&rejection))?;
-        }
-    }
-    Ok(())
-}
-
 /// The cluster's id; a new cluster gets one.
 async fn cluster_id(metadata: &Journal) -> Result<Uuid, Error> {
     if let Some(id) = metadata.state(|state| state.metadata().cluster_id()) {
@@ -233,6 +222,10 @@ async fn open_bucket(config: &BrokerConfig, cluster_id: Uuid) -> Result<Bucket, 
         Err(error) => tracing::warn!(%error, "the bucket cannot be reached; records stay hot until it can"),
     }
     Ok(bucket)
+}
+
+fn reader(config: &BrokerConfig, bucket: &Arc<Bucket>) -> Reader {
+    Reader::new(Arc::clone(bucket), usize::try_from(config.archive_fetch_concurrency).unwrap_or(1))
 }
 
 /// An empty folder for objects on their way: what a crash left there is of no use.

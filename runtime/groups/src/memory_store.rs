@@ -66,7 +66,12 @@ impl GroupStore for MemoryStore {
         Ok(gone)
     }
 
-    async fn commit_offsets(&self, group_id: &str, offsets: Vec<CommittedOffset>) -> Result<(), StoreError> {
+    async fn commit_offsets(
+        &self,
+        group_id: &str,
+        offsets: Vec<CommittedOffset>,
+        _: Option<i64>,
+    ) -> Result<(), StoreError> {
         self.check()?;
         let mut groups = self.groups.lock();
         let kept = groups.entry(group_id.to_owned()).or_default();

@@ -18,6 +18,8 @@ pub struct CommitRequest {
     pub instance_id: Option<String>,
     /// What to commit.
     pub offsets: Vec<CommittedOffset>,
+    /// How long to keep it in any case, which only clients of old say; none for as long as others.
+    pub retention_ms: Option<i64>,
 }
 
 /// Which of a group's offsets may go when they are old enough (Kafka's `offsets.retention.minutes`).

@@ -60,8 +60,13 @@ pub trait GroupStore: Send + Sync + 'static {
     /// Forgets a group's snapshot. Answers whether the group is gone with it; one that has offsets
     /// is not.
     async fn retire_group(&self, group_id: &str) -> Result<bool, StoreError>;
-    /// Commits offsets, all or nothing.
-    async fn commit_offsets(&self, group_id: &str, offsets: Vec<CommittedOffset>) -> Result<(), StoreError>;
+    /// Commits offsets, all or nothing. `retention_ms` says how long they are kept, if the client does.
+    async fn commit_offsets(
+        &self,
+        group_id: &str,
+        offsets: Vec<CommittedOffset>,
+        retention_ms: Option<i64>,
+    ) -> Result<(), StoreError>;
     /// The committed offsets of the given partitions, or of all partitions that have one, in any
     /// order; partitions without one are left out.
     async fn fetch_offsets(

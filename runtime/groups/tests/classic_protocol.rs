@@ -213,6 +213,7 @@ async fn offsets_are_for_members_or_for_a_group_without_any() {
         member_id: member_id.into(),
         instance_id: None,
         offsets: vec![CommittedOffset { key, offset, leader_epoch: -1, metadata: String::new() }],
+        retention_ms: None,
     };
     assert_eq!(groups.commit_offsets(commit(3, "x", 1)).await, Err(Error::IllegalGeneration));
     assert_eq!(groups.commit_offsets(commit(-1, "", 5)).await, Ok(()));

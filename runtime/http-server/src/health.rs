@@ -40,3 +40,9 @@ pub(crate) async fn metrics(State(broker): State<Arc<Broker>>) -> Response {
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
+
+/// `GET /metrics/clients`
+pub(crate) async fn client_metrics(State(broker): State<Arc<Broker>>) -> Response {
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], broker.client_metrics_text()).into_response()
+}

@@ -5,6 +5,7 @@
 //! | `GET /health/live` | the process answers |
 //! | `GET /health/ready` | 200 when requests can be served, else 503; the body says what is the matter |
 //! | `GET /metrics` | Prometheus' text format |
+//! | `GET /metrics/clients` | the same, of the metrics that Kafka clients push |
 //! | `/v1/topics`, `/v1/functions`, `/v1/modules`, `/v1/archive` | the REST API; [`api`] has its bodies |
 //!
 //! Errors answer with [`api::ErrorBody`] and the status that fits the broker's error kind.
@@ -72,6 +73,7 @@ fn router(broker: Arc<Broker>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/metrics/clients", get(health::client_metrics))
         .route("/v1/topics", get(topics::list).post(topics::create))
         .route("/v1/topics/{name}", get(topics::describe).patch(topics::alter).delete(topics::delete))
         .route("/v1/functions", get(functions::list))

@@ -15,6 +15,7 @@ use crate::hot::wal_partition;
 use crate::machine::Machine;
 use crate::proposer::{Inbox, Pending};
 use crate::raft::Node;
+use crate::standing::Standing;
 use crate::{Error, Listener, Options, ReadError, open};
 
 /// One replica of a journal. Cheap to clone; the last clone dropped ends it, less gently than
@@ -156,6 +157,11 @@ impl Journal {
     /// The node that leads this journal, as far as this one knows.
     pub fn leader(&self) -> Option<u64> {
         self.parts.node.leader()
+    }
+
+    /// How far the journal has come.
+    pub fn standing(&self) -> Standing {
+        self.parts.node.standing()
     }
 
     /// Whether this node leads this journal, as far as it knows.

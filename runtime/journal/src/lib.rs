@@ -29,6 +29,7 @@ mod proposer;
 mod raft;
 mod space;
 mod spare_thread;
+mod standing;
 mod transport;
 mod writer;
 
@@ -37,5 +38,6 @@ pub use journal::{Journal, Submitter};
 pub use listener::Listener;
 pub use options::{Options, Timing};
 pub use proposer::Pending;
+pub use standing::Standing;
 pub use tidemill_wal::{FileUsage, HotRead, Pin, TimestampHit, Usage, WalPartition};
 pub use transport::{Reply, Transport};

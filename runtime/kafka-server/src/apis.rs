@@ -6,14 +6,14 @@ use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest,
     CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
     DescribeClientQuotasRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest,
+    DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
     DescribeTransactionsRequest, DescribeUserScramCredentialsRequest, ElectLeadersRequest, EndTxnRequest,
-    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
-    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, ListTransactionsRequest,
-    MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest, TxnOffsetCommitRequest,
-    WriteTxnMarkersRequest,
+    FetchRequest, FindCoordinatorRequest, GetTelemetrySubscriptionsRequest, HeartbeatRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
+    ListTransactionsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, PushTelemetryRequest, SyncGroupRequest,
+    TxnOffsetCommitRequest, UpdateFeaturesRequest, WriteTxnMarkersRequest,
 };
 use kafka_protocol::protocol::{Message, VersionRange};
 
@@ -74,26 +74,35 @@ pub static APIS: &[Api] = apis! {
     EndTxn EndTxnRequest "",
     WriteTxnMarkers WriteTxnMarkersRequest "",
     TxnOffsetCommit TxnOffsetCommitRequest "",
-    DescribeConfigs DescribeConfigsRequest "topics and brokers; groups have none yet",
-    AlterConfigs AlterConfigsRequest "topics and brokers",
+    DescribeConfigs DescribeConfigsRequest "topics, brokers, client-metrics and groups",
+    AlterConfigs AlterConfigsRequest "topics, brokers and client-metrics; those of groups have no effect yet and are refused",
     DescribeLogDirs DescribeLogDirsRequest "the local disk and the bucket, as two directories",
     CreatePartitions CreatePartitionsRequest "",
     DeleteGroups DeleteGroupsRequest "",
     ElectLeaders ElectLeadersRequest "one broker leads every partition already",
-    IncrementalAlterConfigs IncrementalAlterConfigsRequest "topics and brokers",
+    IncrementalAlterConfigs IncrementalAlterConfigsRequest "as AlterConfigs",
     AlterPartitionReassignments AlterPartitionReassignmentsRequest "to this broker only",
     ListPartitionReassignments ListPartitionReassignmentsRequest "",
     OffsetDelete OffsetDeleteRequest "",
     DescribeClientQuotas DescribeClientQuotasRequest "",
     AlterClientQuotas AlterClientQuotasRequest "producer_byte_rate, consumer_byte_rate, request_percentage, connection_creation_rate",
     DescribeUserScramCredentials DescribeUserScramCredentialsRequest "nobody has any yet",
+    DescribeQuorum DescribeQuorumRequest "the metadata journal; this broker is its only voter",
+    UpdateFeatures UpdateFeaturesRequest "transaction.version, 0 to 2",
     DescribeCluster DescribeClusterRequest "",
     DescribeProducers DescribeProducersRequest "",
     DescribeTransactions DescribeTransactionsRequest "groups of a transaction are not shown as partitions of an offsets topic",
     ListTransactions ListTransactionsRequest "",
+    GetTelemetrySubscriptions GetTelemetrySubscriptionsRequest "the broker itself is the receiver: /metrics/clients; off with client.metrics.max.series=0",
+    PushTelemetry PushTelemetryRequest "as GetTelemetrySubscriptions",
     ListConfigResources ListConfigResourcesRequest "",
     DescribeTopicPartitions DescribeTopicPartitionsRequest "",
 };
+
+/// Whether an API is one of those by which clients push metrics, which can be turned off.
+pub(crate) fn is_telemetry(key: ApiKey) -> bool {
+    matches!(key, ApiKey::GetTelemetrySubscriptions | ApiKey::PushTelemetry)
+}
 
 /// The API with this key.
 pub fn find(key: ApiKey) -> Option<&'static Api> {

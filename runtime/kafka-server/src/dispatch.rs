@@ -72,10 +72,13 @@ macro_rules! answer_unless_gone {
 pub(crate) async fn serve(call: &Call<'_>, body: Bytes) -> Result<Reply, Refusal> {
     let head = call.head;
     if head.api == ApiKey::ApiVersions && apis::check(head.api, head.version).is_err() {
-        let response: ApiVersionsResponse = handlers::api_versions::unsupported_version();
+        let response: ApiVersionsResponse = handlers::api_versions::unsupported_version(call);
         return Ok(Reply::Now(Response::encode(head, 0, &response)?));
     }
     call.service.metrics.request(apis::check(head.api, head.version)?.name);
+    if apis::is_telemetry(head.api) && !call.broker().takes_client_metrics() {
+        return Err(DecodeError::UnknownApi(head.api as i16).into());
+    }
     match head.api {
         ApiKey::Produce => produce(call, body).await,
         ApiKey::Fetch => {
@@ -143,6 +146,10 @@ async fn serve_cluster(call: &Call<'_>, body: Bytes) -> Result<Reply, Refusal> {
         ApiKey::ListPartitionReassignments => answer!(call, body, list_partition_reassignments),
         ApiKey::DescribeClientQuotas => answer!(call, body, describe_client_quotas),
         ApiKey::AlterClientQuotas => answer!(call, body, alter_client_quotas),
+        ApiKey::DescribeQuorum => answer!(call, body, describe_quorum),
+        ApiKey::UpdateFeatures => answer!(call, body, update_features),
+        ApiKey::GetTelemetrySubscriptions => answer!(call, body, get_telemetry_subscriptions),
+        ApiKey::PushTelemetry => answer!(call, body, push_telemetry),
         ApiKey::ListConfigResources => answer!(call, body, list_config_resources),
         ApiKey::DescribeUserScramCredentials => answer!(call, body, describe_user_scram_credentials),
         other => Err(DecodeError::UnknownApi(other as i16).into()),

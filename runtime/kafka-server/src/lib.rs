@@ -27,6 +27,7 @@ mod handlers;
 mod memory;
 mod metrics;
 mod options;
+mod places;
 mod response;
 mod server;
 mod service;

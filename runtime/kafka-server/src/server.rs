@@ -1,12 +1,10 @@
 //! The listening socket and its connections.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tidemill_broker::Broker;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +14,7 @@ use crate::connection;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::places::{Limits, Place, Places};
 use crate::service::Service;
 use crate::throttle::Throttles;
 
@@ -116,19 +115,22 @@ async fn accept(
     tasks: TaskTracker,
 ) {
     let places = Arc::new(Places::default());
-    let mut limits = Limits::from(&service.options);
+    let mut limits = Limits::of(&service.options).await;
     let mut changes = service.broker.config_changes();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            // A setting that was acknowledged holds for the next connection.
+            biased;
+            () = stopping.cancelled() => return,
             Ok(()) = changes.changed() => {
-                limits = Limits::from(&Options::from_config(&changes.borrow_and_update()));
+                let options = Options::from_config(&changes.borrow_and_update());
+                limits = Limits::of(&options).await;
                 continue;
             }
-            () = stopping.cancelled() => return,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => match places.take(peer.ip(), limits) {
+            Ok((stream, peer)) => match places.take(peer.ip(), &limits) {
                 Some(place) => {
                     let gone = stopping.child_token();
                     let quotas = service.broker.client_quotas();
@@ -181,57 +183,6 @@ async fn serve(
     service.metrics.connections.dec();
 }
 
-/// How many connections there may be.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    total: usize,
-    per_ip: usize,
-}
-
-impl From<&Options> for Limits {
-    fn from(options: &Options) -> Self {
-        Limits { total: options.max_connections, per_ip: options.max_connections_per_ip }
-    }
-}
-
-/// Who is connected, counted per address.
-#[derive(Debug, Default)]
-struct Places {
-    by_ip: Mutex<HashMap<IpAddr, usize>>,
-}
-
-/// A connection's place; free again when dropped.
-#[derive(Debug)]
-struct Place {
-    places: Arc<Places>,
-    ip: IpAddr,
-}
-
-impl Places {
-    fn take(self: &Arc<Self>, ip: IpAddr, limits: Limits) -> Option<Place> {
-        let mut by_ip = self.by_ip.lock();
-        let total: usize = by_ip.values().sum();
-        let here = by_ip.get(&ip).copied().unwrap_or(0);
-        if total >= limits.total || here >= limits.per_ip {
-            return None;
-        }
-        by_ip.insert(ip, here + 1);
-        Some(Place { places: self.clone(), ip })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut by_ip = self.places.by_ip.lock();
-        if let Some(count) = by_ip.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                by_ip.remove(&self.ip);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,18 +196,5 @@ mod tests {
         for bad in ["kafka.example", ":9092", "a:b", "a:99999"] {
             assert!(advertised(bad, local).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn places_are_limited_and_given_back() {
-        let limits = Limits { total: 3, per_ip: 2 };
-        let places = Arc::new(Places::default());
-        let (a, b): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        let held = [places.take(a, limits).unwrap(), places.take(a, limits).unwrap()];
-        assert!(places.take(a, limits).is_none());
-        let _other = places.take(b, limits).unwrap();
-        assert!(places.take(b, limits).is_none());
-        drop(held);
-        assert!(places.take(b, limits).is_some());
     }
 }

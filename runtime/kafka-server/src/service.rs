@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tidemill_broker::Broker;
 use tidemill_groups::Coordinator;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,25 @@ pub(crate) struct Service {
     pub(crate) port: i32,
 }
 
+/// What a client said of its software in ApiVersions.
+#[derive(Debug, Default)]
+pub(crate) struct ClientSoftware(Mutex<(String, String)>);
+
+impl ClientSoftware {
+    /// A connection keeps no more than so much of each.
+    const MAX_CHARS: usize = 128;
+
+    pub(crate) fn set(&self, name: &str, version: &str) {
+        let short = |text: &str| text.chars().take(Self::MAX_CHARS).collect();
+        *self.0.lock() = (short(name), short(version));
+    }
+
+    /// Name and version; empty if nothing was said.
+    pub(crate) fn get(&self) -> (String, String) {
+        self.0.lock().clone()
+    }
+}
+
 /// A request that is being served.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
@@ -36,6 +56,7 @@ pub(crate) struct Call<'a> {
     /// Size of the whole request.
     pub(crate) frame_bytes: usize,
     pub(crate) peer: SocketAddr,
+    pub(crate) software: &'a ClientSoftware,
     /// Cancelled when nobody is there any more to read an answer.
     pub(crate) gone: &'a CancellationToken,
     /// How long serving it takes.

@@ -82,13 +82,19 @@ async fn broker_configs_are_altered_described_and_stand_behind_topics() {
         (TOPIC, "nowhere", ("retention.ms", "1"), 3, "does not exist"),
         (TOPIC, "t", ("remote.storage.enable", "true"), 40, "every topic is archived"),
         (GROUP, "g", ("consumer.session.timeout.ms", "9000"), 40, "not built"),
+        (GROUP, "g", ("no.such.config", "9000"), 40, "Unknown group config name"),
+        (GROUP, "", ("consumer.session.timeout.ms", "9000"), 42, "no name"),
         (8, "1", ("kafka", "DEBUG"), 42, "TIDEMILL_LOG"),
     ] {
         let (found, message) = alter(&mut client, kind, resource, &[(change.0, Some(change.1))]).await;
         assert_eq!(found, code, "{message}");
         assert!(message.contains(reason), "{message}");
     }
-    assert!(describe(&mut client, GROUP, "g").await.is_empty());
+    let of_group = describe(&mut client, GROUP, "g").await;
+    let timeout = of_group.iter().find(|config| &*config.name == "consumer.session.timeout.ms").unwrap();
+    assert_eq!((timeout.value.as_deref(), timeout.config_source, timeout.config_type), (Some("45000"), 5, 3));
+    assert_eq!(&*timeout.synonyms[0].name, "group.consumer.session.timeout.ms");
+    assert_eq!(alter(&mut client, GROUP, "g", &[("consumer.session.timeout.ms", None)]).await.0, 0);
     let both = [("log.retention.ms", None), ("num.partitions", Some("4"))];
     assert_eq!(alter(&mut client, BROKER, "1", &both).await.0, 0);
     assert_eq!(client.create("four").await.topics[0].partitions.len(), 4);

@@ -265,6 +265,22 @@ async fn cluster(client: &mut Client) -> usize {
         DescribeClientQuotasRequest::default().with_components(vec![component])
     })
     .await;
+    asked += ask(client, |_| {
+        let partition = describe_quorum_request::PartitionData::default();
+        let topic = describe_quorum_request::TopicData::default().with_topic_name(name("__cluster_metadata"));
+        DescribeQuorumRequest::default().with_topics(vec![topic.with_partitions(vec![partition])])
+    })
+    .await;
+    asked += ask(client, |version| {
+        let update = update_features_request::FeatureUpdateKey::default()
+            .with_feature(text("transaction.version"))
+            .with_max_version_level(2);
+        let update = if version == 0 { update } else { update.with_upgrade_type(1) };
+        UpdateFeaturesRequest::default().with_feature_updates(vec![update])
+    })
+    .await;
+    asked += ask(client, |_| GetTelemetrySubscriptionsRequest::default()).await;
+    asked += ask(client, |_| PushTelemetryRequest::default()).await;
     asked += ask(client, |version| {
         let types = if version >= 1 { vec![2, 4] } else { Vec::new() };
         ListConfigResourcesRequest::default().with_resource_types(types)

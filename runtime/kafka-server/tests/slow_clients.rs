@@ -113,6 +113,35 @@ async fn who_never_reads_has_one_answer_in_memory_and_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn many_who_never_read_take_no_more_memory_than_there_is() {
+    let response_memory_bytes = 4 << 20;
+    let running = start(Options { response_memory_bytes, ..Options::default() }).await;
+    let mut other = running.connect().await;
+    other.create("t").await;
+    let value = "x".repeat(900_000);
+    other.produce("t", &[&value]).await;
+    let mut stuck = Vec::new();
+    for _ in 0..40 {
+        let mut client = running.connect().await;
+        // What the socket takes would not be in our memory: more is asked for.
+        for number in 0..4 {
+            client.stream.write_all(&frame(&fetch_request("t", 0, 0), 12, number)).await.unwrap();
+        }
+        stuck.push(client);
+        assert_eq!(timeout(LONG, other.fetch_values("t", 0)).await.expect("an answer").len(), 1);
+        let held = metric(&running, "tidemill_kafka_response_bytes");
+        // A fetch always gets its first batch: one answer may be on its way beyond the limit.
+        assert!(held < response_memory_bytes + 2_000_000, "{held} bytes are held for those who do not read");
+    }
+    // While memory is short, those who do not read are closed; half of it is left to them.
+    while metric(&running, "tidemill_kafka_response_bytes") > response_memory_bytes / 2 {
+        assert_eq!(timeout(LONG, other.fetch_values("t", 0)).await.expect("an answer").len(), 1);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(stuck);
+}
+
+#[tokio::test]
 async fn answers_come_in_the_order_of_the_requests() {
     let running = start(Options::default()).await;
     let mut client = running.connect().await;

@@ -87,6 +87,14 @@ pub enum Command {
         /// For so long.
         expiry_ms: i64,
     },
+    /// Commits consumer group offsets that a client of old wants to be kept until some time, and not
+    /// for as long as others are.
+    CommitOffsetsUntil {
+        /// What to commit.
+        commit: CommitOffsets,
+        /// Until when, by the proposer's clock.
+        expires_at_ms: i64,
+    },
 }
 
 /// Record batches for one partition, in order.
@@ -374,6 +382,28 @@ pub enum MetadataCommand {
         /// Kafka's quota names and values.
         #[serde(deserialize_with = "crate::bounded::vec")]
         changes: Vec<(String, Option<f64>)>,
+    },
+    /// Sets (or, with none, resets) configs of a subscription to metrics of clients; one that has
+    /// none left is gone.
+    AlterClientMetrics {
+        /// The subscription's name.
+        name: String,
+        /// Kafka config names and values.
+        #[serde(deserialize_with = "crate::bounded::vec")]
+        changes: Vec<(String, Option<String>)>,
+    },
+    /// Forgets on which journals groups and transactional ids are that no longer exist there.
+    ForgetPlacements {
+        /// Each with the journal that it was on; one that is elsewhere by now stays.
+        #[serde(deserialize_with = "crate::bounded::vec")]
+        placements: Vec<(String, u32)>,
+    },
+    /// Sets the level of a feature, as Kafka's UpdateFeatures does.
+    SetFeatureLevel {
+        /// The feature's name.
+        feature: String,
+        /// The new level; 0 turns it off.
+        level: i16,
     },
 }
 

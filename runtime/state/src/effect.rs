@@ -86,4 +86,8 @@ pub enum MetadataChange {
     BrokerConfigs,
     /// Quotas of clients changed.
     ClientQuotas,
+    /// Subscriptions to metrics of clients changed.
+    ClientMetrics,
+    /// Levels of features changed.
+    Features,
 }

@@ -213,7 +213,9 @@ impl Command {
                 let changes = progress.state_changes.iter();
                 outbox + changes.map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + 8).sum::<usize>()
             }
-            Self::CommitOffsets(commit) => commit.offsets.iter().map(|o| o.metadata.len() + 40).sum(),
+            Self::CommitOffsets(commit) | Self::CommitOffsetsUntil { commit, .. } => {
+                commit.offsets.iter().map(|o| o.metadata.len() + 40).sum()
+            }
             Self::PutGroup(put) => put.snapshot.len(),
             Self::CommitTransactionalOffsets(commit) => {
                 commit.offsets.iter().map(|o| o.metadata.len() + 40).sum()
@@ -256,7 +258,7 @@ fn elements(command: &Command) -> usize {
     let batches: usize = appends(command).iter().map(|append| append.batches.len()).sum();
     let lists = match command {
         Command::CommitArchive(commit) => commit.object.leader_epochs.len(),
-        Command::CommitOffsets(commit) => commit.offsets.len(),
+        Command::CommitOffsets(commit) | Command::CommitOffsetsUntil { commit, .. } => commit.offsets.len(),
         Command::DeleteOffsets { partitions, .. } => partitions.len(),
         Command::ExpireOffsets(expire) => expire.offsets.len(),
         Command::CommitTransactionalOffsets(commit) => commit.offsets.len(),
@@ -266,9 +268,11 @@ fn elements(command: &Command) -> usize {
         Command::Metadata(MetadataCommand::AddPartitions { journals, .. }) => journals.len(),
         Command::Metadata(
             MetadataCommand::AlterTopicConfigs { changes, .. }
-            | MetadataCommand::AlterBrokerConfigs { changes, .. },
+            | MetadataCommand::AlterBrokerConfigs { changes, .. }
+            | MetadataCommand::AlterClientMetrics { changes, .. },
         ) => changes.len(),
         Command::Metadata(MetadataCommand::AlterClientQuotas { changes, .. }) => changes.len(),
+        Command::Metadata(MetadataCommand::ForgetPlacements { placements }) => placements.len(),
         Command::Metadata(MetadataCommand::DeployFunction(function)) => {
             function.inputs.len() + function.outputs.len() + function.config.len() + function.allow_http.len()
         }

@@ -126,8 +126,7 @@ impl State {
         for (partition, offset) in std::mem::take(&mut producer.pending) {
             if commit {
                 let offset = CommittedOffset { committed_at_ms: now_ms, ..offset };
-                group.offsets.insert(partition, offset);
-                self.dirty.mark(RowKey::GroupOffset(Arc::clone(&id), partition));
+                group.put_offset(&id, partition, offset, None, &mut self.dirty);
             }
         }
         self.dirty.mark(RowKey::GroupProducer(Arc::clone(&id), producer_id));

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::group_transactions::GroupProducer;
 use crate::limits::{MAX_GROUP_SNAPSHOT_BYTES, MAX_STRING_BYTES};
 use crate::rows::RowKey;
-use crate::state::State;
-use crate::{CommitOffsets, ExpireOffsets, GroupOffset, Outcome, PartitionId, PutGroup, Rejection};
+use crate::state::{Dirty, State};
+use crate::{CommitOffsets, Error, ExpireOffsets, GroupOffset, Outcome, PartitionId, PutGroup, Rejection};
 
 /// An offset a group committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct GroupState {
     snapshot: Option<Arc<[u8]>>,
     snapshot_at_ms: i64,
     pub(crate) offsets: BTreeMap<PartitionId, CommittedOffset>,
+    /// Until when offsets are kept for which a client said so; others go by the broker's setting.
+    pub(crate) expiries: BTreeMap<PartitionId, i64>,
     /// Producers that commit offsets in transactions.
     pub(crate) producers: BTreeMap<i64, GroupProducer>,
 }
@@ -63,9 +65,43 @@ impl GroupState {
         self.offsets.get(partition)
     }
 
+    /// Until when the offset of a partition is kept, if the client that committed it said so.
+    pub fn expires_at_ms(&self, partition: &PartitionId) -> Option<i64> {
+        self.expiries.get(partition).copied()
+    }
+
     pub(crate) fn row(&self) -> Option<GroupRow> {
         let snapshot = self.snapshot.as_ref()?.to_vec();
         Some(GroupRow { snapshot, snapshot_at_ms: self.snapshot_at_ms })
+    }
+
+    /// Keeps an offset, in place of the one before and of how long that was to be kept.
+    pub(crate) fn put_offset(
+        &mut self,
+        id: &Arc<str>,
+        partition: PartitionId,
+        committed: CommittedOffset,
+        expires_at_ms: Option<i64>,
+        dirty: &mut Dirty,
+    ) {
+        self.offsets.insert(partition, committed);
+        dirty.mark(RowKey::GroupOffset(id.clone(), partition));
+        let before = match expires_at_ms {
+            Some(at_ms) => self.expiries.insert(partition, at_ms),
+            None => self.expiries.remove(&partition),
+        };
+        if before != expires_at_ms {
+            dirty.mark(RowKey::OffsetExpiry(id.clone(), partition));
+        }
+    }
+
+    fn forget_offset(&mut self, id: &Arc<str>, partition: PartitionId, dirty: &mut Dirty) {
+        if self.offsets.remove(&partition).is_some() {
+            dirty.mark(RowKey::GroupOffset(id.clone(), partition));
+        }
+        if self.expiries.remove(&partition).is_some() {
+            dirty.mark(RowKey::OffsetExpiry(id.clone(), partition));
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -74,7 +110,11 @@ impl GroupState {
 }
 
 impl State {
-    pub(crate) fn commit_offsets(&mut self, command: &CommitOffsets) -> Result<Outcome, Rejection> {
+    pub(crate) fn commit_offsets(
+        &mut self,
+        command: &CommitOffsets,
+        expires_at_ms: Option<i64>,
+    ) -> Result<Outcome, Rejection> {
         check_commit(&command.group_id, &command.offsets)?;
         if command.offsets.is_empty() {
             return Ok(Outcome::Done);
@@ -82,8 +122,8 @@ impl State {
         let id = self.group_id(&command.group_id);
         let group = self.groups.entry(id.clone()).or_default();
         for offset in &command.offsets {
-            group.offsets.insert(offset.partition, CommittedOffset::of(offset, command.now_ms));
-            self.dirty.mark(RowKey::GroupOffset(id.clone(), offset.partition));
+            let committed = CommittedOffset::of(offset, command.now_ms);
+            group.put_offset(&id, offset.partition, committed, expires_at_ms, &mut self.dirty);
         }
         Ok(Outcome::Done)
     }
@@ -111,6 +151,9 @@ impl State {
         for partition in group.offsets.keys() {
             self.dirty.mark(RowKey::GroupOffset(id.clone(), *partition));
         }
+        for partition in group.expiries.keys() {
+            self.dirty.mark(RowKey::OffsetExpiry(id.clone(), *partition));
+        }
         for producer_id in group.producers.keys() {
             self.dirty.mark(RowKey::GroupProducer(id.clone(), *producer_id));
         }
@@ -126,9 +169,7 @@ impl State {
         let id = self.group_id(group_id);
         let group = self.groups.get_mut(&id).ok_or_else(|| Rejection::NotFound(group_id.into()))?;
         for partition in partitions {
-            if group.offsets.remove(partition).is_some() {
-                self.dirty.mark(RowKey::GroupOffset(id.clone(), *partition));
-            }
+            group.forget_offset(&id, *partition, &mut self.dirty);
         }
         self.drop_group_if_empty(&id);
         Ok(Outcome::Done)
@@ -139,8 +180,7 @@ impl State {
         let group = self.groups.get_mut(&id).ok_or_else(|| Rejection::NotFound(command.group_id.clone()))?;
         for (partition, committed_at_ms) in &command.offsets {
             if group.offsets.get(partition).is_some_and(|o| o.committed_at_ms == *committed_at_ms) {
-                group.offsets.remove(partition);
-                self.dirty.mark(RowKey::GroupOffset(id.clone(), *partition));
+                group.forget_offset(&id, *partition, &mut self.dirty);
             }
         }
         self.drop_group_if_empty(&id);
@@ -155,6 +195,19 @@ impl State {
 
     pub(crate) fn load_offset(&mut self, id: Arc<str>, partition: PartitionId, offset: CommittedOffset) {
         self.groups.entry(id).or_default().offsets.insert(partition, offset);
+    }
+
+    pub(crate) fn load_expiry(
+        &mut self,
+        id: Arc<str>,
+        partition: PartitionId,
+        at_ms: i64,
+    ) -> Result<(), Error> {
+        let group = self.groups.get_mut(&id).filter(|group| group.offsets.contains_key(&partition));
+        let group =
+            group.ok_or_else(|| Error::corrupt("state row", "the end of an offset that is not there"))?;
+        group.expiries.insert(partition, at_ms);
+        Ok(())
     }
 
     pub(crate) fn drop_group_if_empty(&mut self, id: &Arc<str>) {

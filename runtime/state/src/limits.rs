@@ -39,6 +39,12 @@ pub const MAX_LEADER_EPOCHS: usize = 1_000;
 
 /// Longest user, client id, address or name of a quota.
 pub const MAX_QUOTA_NAME_BYTES: usize = 8 << 10;
+/// Longest name of a feature.
+pub const MAX_FEATURE_NAME_BYTES: usize = 249;
+/// Features whose level was set.
+pub const MAX_FEATURES: usize = 100;
+/// Subscriptions to metrics of clients.
+pub const MAX_CLIENT_METRICS: usize = 1_000;
 
 /// Largest group snapshot.
 pub const MAX_GROUP_SNAPSHOT_BYTES: usize = 16 << 20;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::features::Features;
 use crate::limits::{MAX_LIST_ELEMENTS, MAX_STRING_BYTES, MAX_TOPIC_PARTITIONS};
 use crate::rows::RowKey;
 use crate::state::State;
@@ -27,6 +28,8 @@ pub struct Metadata {
     pub(crate) group_journals: BTreeMap<Arc<str>, u32>,
     pub(crate) broker_configs: BTreeMap<Option<i32>, BTreeMap<String, String>>,
     pub(crate) client_quotas: BTreeMap<QuotaEntity, BTreeMap<String, f64>>,
+    pub(crate) features: Features,
+    pub(crate) client_metrics: BTreeMap<Arc<str>, BTreeMap<String, String>>,
 }
 
 impl Metadata {
@@ -109,6 +112,9 @@ impl State {
             MetadataCommand::PlaceGroup { group_id, journal } => {
                 return self.place_group(group_id, *journal, effects);
             }
+            MetadataCommand::ForgetPlacements { placements } => {
+                return Ok(self.forget_placements(placements, effects));
+            }
             MetadataCommand::CreateTopic(topic) => self.create_topic(topic)?,
             MetadataCommand::DeleteTopic { topic_id } => self.delete_topic(topic_id)?,
             MetadataCommand::AddPartitions { topic_id, expected_partitions, journals } => {
@@ -128,6 +134,10 @@ impl State {
             MetadataCommand::AlterClientQuotas { entity, changes } => {
                 self.alter_client_quotas(entity, changes)?
             }
+            MetadataCommand::AlterClientMetrics { name, changes } => {
+                self.alter_client_metrics(name, changes)?
+            }
+            MetadataCommand::SetFeatureLevel { feature, level } => self.set_feature_level(feature, *level)?,
         };
         effects.push(Effect::MetadataChanged(change));
         Ok(outcome)
@@ -172,6 +182,20 @@ impl State {
         self.dirty.mark(RowKey::GroupPlacement(group.clone()));
         effects.push(Effect::MetadataChanged(MetadataChange::Group(group)));
         Ok(Outcome::GroupPlaced { journal })
+    }
+
+    fn forget_placements(&mut self, placements: &[(String, u32)], effects: &mut Vec<Effect>) -> Outcome {
+        for (group_id, journal) in placements {
+            let placed = self.metadata.group_journals.get_key_value(group_id.as_str());
+            let Some((group, _)) = placed.filter(|(_, placed)| *placed == journal) else {
+                continue;
+            };
+            let group = group.clone();
+            self.metadata.group_journals.remove(&group);
+            self.dirty.mark(RowKey::GroupPlacement(group.clone()));
+            effects.push(Effect::MetadataChanged(MetadataChange::Group(group)));
+        }
+        Outcome::Done
     }
 
     fn create_topic(&mut self, topic: &TopicMetadata) -> Result<(Outcome, MetadataChange), Rejection> {

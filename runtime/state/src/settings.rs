@@ -1,8 +1,10 @@
-//! The control plane's settings: of brokers, changed while they run, and quotas of clients.
+//! The control plane's settings: of brokers, changed while they run, quotas of clients, and
+//! subscriptions to their metrics.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::limits::{MAX_LIST_ELEMENTS, MAX_QUOTA_NAME_BYTES};
+use crate::limits::{MAX_CLIENT_METRICS, MAX_LIST_ELEMENTS, MAX_QUOTA_NAME_BYTES, MAX_STRING_BYTES};
 use crate::metadata::check_configs;
 use crate::rows::RowKey;
 use crate::state::State;
@@ -17,6 +19,11 @@ impl Metadata {
     /// Every quota, by whom it is for.
     pub fn client_quotas(&self) -> &BTreeMap<QuotaEntity, BTreeMap<String, f64>> {
         &self.client_quotas
+    }
+
+    /// Subscriptions to metrics of clients, by name.
+    pub fn client_metrics(&self) -> &BTreeMap<Arc<str>, BTreeMap<String, String>> {
+        &self.client_metrics
     }
 }
 
@@ -59,6 +66,30 @@ impl State {
         change(all, entity.clone(), changes);
         self.dirty.mark(RowKey::ClientQuotas(entity.clone().into()));
         Ok((Outcome::Done, MetadataChange::ClientQuotas))
+    }
+
+    pub(crate) fn alter_client_metrics(
+        &mut self,
+        name: &str,
+        changes: &[(String, Option<String>)],
+    ) -> Result<(Outcome, MetadataChange), Rejection> {
+        if name.is_empty() || name.len() > MAX_STRING_BYTES {
+            return Err(Rejection::Invalid("name of a subscription to metrics of clients".into()));
+        }
+        check_configs(changes.iter().map(|(name, value)| (name, value.as_ref())))?;
+        let all = &mut self.metadata.client_metrics;
+        let known = all.get(name).map_or(0, BTreeMap::len);
+        let is_new = known == 0;
+        if known.saturating_add(changes.len()) > MAX_LIST_ELEMENTS {
+            return Err(Rejection::Invalid("too many configs".into()));
+        }
+        if is_new && all.len() >= MAX_CLIENT_METRICS {
+            return Err(Rejection::Invalid("too many subscriptions to metrics of clients".into()));
+        }
+        let name: Arc<str> = name.into();
+        change(all, name.clone(), changes);
+        self.dirty.mark(RowKey::ClientMetrics(name));
+        Ok((Outcome::Done, MetadataChange::ClientMetrics))
     }
 }
 

@@ -91,7 +91,10 @@ impl State {
             Command::ClosePartition(id) => self.close_partition(*id, effects),
             Command::Trim(trim) => self.trim(trim, effects),
             Command::CommitArchive(commit) => self.commit_archive(commit, effects),
-            Command::CommitOffsets(commit) => self.commit_offsets(commit),
+            Command::CommitOffsets(commit) => self.commit_offsets(commit, None),
+            Command::CommitOffsetsUntil { commit, expires_at_ms } => {
+                self.commit_offsets(commit, Some(*expires_at_ms))
+            }
             Command::PutGroup(put) => self.put_group(put),
             Command::DeleteGroup { group_id } => self.delete_group(group_id),
             Command::DeleteOffsets { group_id, partitions } => self.delete_offsets(group_id, partitions),

@@ -1,6 +1,6 @@
 //! An object of each format version, written once and kept: what it holds must stay readable.
 //!
-//! To add one for a new version, run with `TIDEMILL_WRITE_GOLDEN=1`.
+//! To add one for a new version, run with `UPDATE_GOLDEN=1`.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -75,7 +75,7 @@ fn batches() -> Vec<Pushed> {
 #[test]
 fn the_golden_object_of_each_version_is_read() {
     let batches = batches();
-    if std::env::var_os("TIDEMILL_WRITE_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let object = seal(&batches, tiny(ColumnCodec::Zstd));
         let name = format!("object-v{FORMAT_VERSION}.parquet");
         assert!(!path(&name).exists(), "golden files are not replaced");

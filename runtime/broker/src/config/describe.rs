@@ -25,6 +25,8 @@ pub enum ConfigSource {
     StaticBroker,
     /// Nobody set it.
     Default,
+    /// It was set on a subscription to metrics of clients.
+    ClientMetrics,
 }
 
 /// A value that was set somewhere.

@@ -108,7 +108,8 @@ impl Broker {
         let outcome = self.journals.metadata().propose(Command::Metadata(command)).await?;
         done(outcome).map_err(|rejection| rejected(&rejection))?;
         self.reload_config();
-        Ok(())
+        // A broker that stops in between does it when it starts.
+        self.journals.remember_producers(i64::from(self.config().producer_id_expiration_ms)).await
     }
 
     /// Brings the settings in force in line with the metadata.

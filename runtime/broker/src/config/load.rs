@@ -50,6 +50,11 @@ impl BrokerConfig {
         if self.group_min_session_timeout_ms > self.group_max_session_timeout_ms {
             return Err(invalid("group.min.session.timeout.ms is above group.max.session.timeout.ms"));
         }
+        if self.max_connections_per_ip == 0 && self.max_connections_per_ip_overrides.0.is_empty() {
+            return Err(invalid(
+                "max.connections.per.ip may be 0 only if max.connections.per.ip.overrides is set: nobody could connect",
+            ));
+        }
         if self.hot_bytes < 4 * self.wal_segment_bytes {
             return Err(invalid("hot.bytes must be at least four times wal.segment.bytes"));
         }

@@ -4,7 +4,9 @@
 //! in any place (`num.partitions`, `num-partitions`, `TIDEMILL_NUM_PARTITIONS`): they are the same
 //! setting. Flags win over the environment, which wins over the file.
 
+mod connection_overrides;
 mod describe;
+mod group;
 mod live;
 mod load;
 #[cfg(test)]
@@ -15,7 +17,9 @@ pub(crate) mod value;
 
 use std::path::PathBuf;
 
+pub use connection_overrides::ConnectionOverrides;
 pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
+pub use group::{alter_group_configs, describe_group_configs};
 pub(crate) use live::overlay;
 pub use load::Sources;
 pub use settings::{Described, describe};
@@ -58,6 +62,8 @@ pub struct BrokerConfig {
     pub max_connections: i32,
     /// Most connections from one address at a time.
     pub max_connections_per_ip: i32,
+    /// The same for some addresses.
+    pub max_connections_per_ip_overrides: ConnectionOverrides,
     /// A connection idle for longer is closed.
     pub connections_max_idle_ms: i64,
     /// Bytes of all requests in memory together; -1 takes 512 MiB.
@@ -124,6 +130,10 @@ pub struct BrokerConfig {
     pub cpu_workers: i32,
     /// Most topics that metrics name one by one; the rest is counted together.
     pub metrics_max_topics: i32,
+    /// Largest push of metrics by a client, compressed.
+    pub telemetry_max_bytes: i32,
+    /// Most values kept of the metrics that clients push; 0 takes no metrics of clients.
+    pub client_metrics_max_series: i32,
 }
 
 impl Default for BrokerConfig {
@@ -145,6 +155,7 @@ impl Default for BrokerConfig {
             socket_request_max_bytes: 100 << 20,
             max_connections: 10_000,
             max_connections_per_ip: i32::MAX,
+            max_connections_per_ip_overrides: ConnectionOverrides::default(),
             connections_max_idle_ms: 600_000,
             queued_max_request_bytes: -1,
             fetch_max_bytes: 55 << 20,
@@ -178,6 +189,8 @@ impl Default for BrokerConfig {
             hot_page_cache_bytes: 1 << 30,
             cpu_workers: 0,
             metrics_max_topics: 1000,
+            telemetry_max_bytes: 1 << 20,
+            client_metrics_max_series: 50_000,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::BrokerConfig;
 use super::value::{Value, ValueKind};
+use super::{BrokerConfig, ConnectionOverrides};
 use crate::topics::topic_config;
 
 /// One setting of the broker.
@@ -115,6 +115,8 @@ pub(super) static SETTINGS: &[BrokerSetting] = &[
     setting!("max.connections", max_connections: i32, 1..=i32::MAX, "Most connections at a time."),
     setting!("max.connections.per.ip", max_connections_per_ip: i32, 0..=i32::MAX,
         "Most connections from one address at a time."),
+    setting!("max.connections.per.ip.overrides", max_connections_per_ip_overrides: ConnectionOverrides,
+        "Hosts or addresses with another bound than max.connections.per.ip: host:count,127.0.0.1:count."),
     setting!("queued.max.request.bytes", queued_max_request_bytes: i64, -1..=i64::MAX,
         "Bytes of all requests in memory together, beyond which connections are not read from; -1 takes 512 MiB."),
     setting!("connections.max.idle.ms", connections_max_idle_ms: i64, 1..=i64::MAX,
@@ -176,6 +178,10 @@ pub(super) static SETTINGS: &[BrokerSetting] = &[
         "Threads that validate and decompress record batches; 0 takes one per core."),
     setting!("metrics.max.topics", metrics_max_topics: i32, 0..=1_000_000,
         "Most topics that metrics name one by one."),
+    setting!("telemetry.max.bytes", telemetry_max_bytes: i32, 1..=(64 << 20),
+        "Largest push of metrics by a client, compressed."),
+    setting!("client.metrics.max.series", client_metrics_max_series: i32, 0..=10_000_000,
+        "Most values kept of the metrics that clients push; 0 takes no metrics of clients."),
     alias!("log.retention.hours", retention_ms, 3_600_000, "log.retention.ms in hours."),
     alias!("log.retention.minutes", retention_ms, 60_000, "log.retention.ms in minutes."),
     alias!("log.roll.hours", segment_ms, 3_600_000, "log.roll.ms in hours."),
@@ -187,9 +193,11 @@ const DYNAMIC: &[&str] = &[
     "delete.topic.enable",
     "max.connections",
     "max.connections.per.ip",
+    "max.connections.per.ip.overrides",
     "num.partitions",
     "offsets.retention.check.interval.ms",
     "offsets.retention.minutes",
+    "producer.id.expiration.ms",
 ];
 
 /// Whether a setting of this very name may change while the broker runs; none if there is no such.

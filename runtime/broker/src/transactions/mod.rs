@@ -117,7 +117,7 @@ impl Transactions {
                 Step::NeedsProducerId => fresh = Some(self.producer_ids.next(&self.journals).await?),
                 Step::Put(next, answer) => {
                     let journal = self.journals.settle(id).await?;
-                    if put(journal, id, next).await? {
+                    if put(&journal, id, next).await? {
                         return Ok(answer);
                     }
                 }

@@ -15,54 +15,95 @@ use crate::journals::rejected;
 /// Looks at all transactional ids every now and then, until the broker stops.
 pub(crate) async fn run(broker: Arc<Broker>) {
     let transactions = Arc::clone(&broker.transactions);
-    for id in transactions.find(|state| state.status.is_ending()) {
-        transactions.in_background(id);
-    }
+    transactions.go_on_with(transactions.find(Look::default()).ending);
     let mut remove_at_ms = broker.clock.now_ms();
     loop {
         let config = broker.config();
-        let interval_ms = config.transaction_abort_timed_out_transaction_cleanup_interval_ms;
-        let interval = Duration::from_millis(u64::try_from(interval_ms).unwrap_or(0).max(1));
+        let interval_ms = i64::from(config.transaction_abort_timed_out_transaction_cleanup_interval_ms);
+        let interval = Duration::from_millis(interval_ms.unsigned_abs().max(1));
         tokio::select! {
             () = broker.stopping.cancelled() => return,
             () = tokio::time::sleep(interval) => {}
         }
-        transactions.abort_overdue().await;
-        transactions.go_on_with_old(i64::from(interval_ms));
         let now_ms = broker.clock.now_ms();
-        if now_ms >= remove_at_ms {
+        let expiration_ms = i64::from(config.transactional_id_expiration_ms);
+        let removes = now_ms >= remove_at_ms;
+        let found = transactions.find(Look {
+            overdue_at_ms: Some(now_ms),
+            ending_before_ms: Some(now_ms.saturating_sub(interval_ms)),
+            expiration_ms: removes.then_some((expiration_ms, now_ms)),
+        });
+        transactions.abort_overdue(found.overdue).await;
+        // Whoever was to complete them may be gone.
+        transactions.go_on_with(found.ending);
+        if removes {
             let every_ms = config.transaction_remove_expired_transaction_cleanup_interval_ms;
             remove_at_ms = now_ms.saturating_add(i64::from(every_ms));
-            transactions.remove_expired(i64::from(config.transactional_id_expiration_ms)).await;
+            transactions.remove_expired(found.expired, expiration_ms).await;
+        }
+    }
+}
+
+/// What to look for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Look {
+    /// Transactions that are open for too long at this time; none are looked for without.
+    overdue_at_ms: Option<i64>,
+    /// Transactions that have been ending since before this time; without, all that are ending.
+    ending_before_ms: Option<i64>,
+    /// Ids that nobody used for so long, at some time; none are looked for without.
+    expiration_ms: Option<(i64, i64)>,
+}
+
+/// Ids that something is to be done about.
+#[derive(Debug, Default)]
+struct Found {
+    overdue: Vec<String>,
+    ending: Vec<String>,
+    expired: Vec<String>,
+}
+
+impl Found {
+    /// The list that a row's id belongs on.
+    fn list_for(&mut self, row: &TransactionState, look: &Look) -> Option<&mut Vec<String>> {
+        if look.overdue_at_ms.is_some_and(|now_ms| is_overdue(row, now_ms)) {
+            Some(&mut self.overdue)
+        } else if row.status.is_ending() && look.ending_before_ms.is_none_or(|ms| row.updated_at_ms < ms) {
+            Some(&mut self.ending)
+        } else if look.expiration_ms.is_some_and(|(after_ms, now_ms)| is_expired(row, after_ms, now_ms)) {
+            Some(&mut self.expired)
+        } else {
+            None
         }
     }
 }
 
 impl Transactions {
-    /// Ids whose row is of some kind.
-    fn find(&self, is_wanted: impl Fn(&TransactionState) -> bool) -> Vec<String> {
-        let mut found = Vec::new();
+    /// One pass over all rows.
+    fn find(&self, look: Look) -> Found {
+        let mut found = Found::default();
         for (_, journal) in self.journals.all_data() {
             journal.state(|state| {
-                let wanted = state.transactions().iter().filter(|(_, row)| is_wanted(row));
-                found.extend(wanted.map(|(id, _)| id.to_string()));
+                for (id, row) in state.transactions() {
+                    if let Some(list) = found.list_for(row, &look) {
+                        list.push(id.to_string());
+                    }
+                }
             });
         }
         found
     }
 
-    /// Goes on with what has been ending since the last look: whoever was to complete it may be gone.
-    fn go_on_with_old(self: &Arc<Self>, interval_ms: i64) {
-        let before_ms = self.clock.now_ms().saturating_sub(interval_ms);
-        for id in self.find(|state| state.status.is_ending() && state.updated_at_ms < before_ms) {
-            tracing::warn!(transactional_id = id, "a transaction has been ending for long: going on with it");
+    /// Goes on with what a restart left behind, or what has been ending for long.
+    fn go_on_with(self: &Arc<Self>, ids: Vec<String>) {
+        for id in ids {
+            tracing::warn!(transactional_id = id, "a transaction is still ending: going on with it");
             self.in_background(id);
         }
     }
 
-    async fn abort_overdue(self: &Arc<Self>) {
-        let now_ms = self.clock.now_ms();
-        for id in self.find(|state| is_overdue(state, now_ms)) {
+    async fn abort_overdue(self: &Arc<Self>, ids: Vec<String>) {
+        for id in ids {
             if self.stopping.is_cancelled() {
                 return;
             }
@@ -88,15 +129,20 @@ impl Transactions {
         }
     }
 
-    async fn remove_expired(&self, expiration_ms: i64) {
-        let now_ms = self.clock.now_ms();
-        for id in self.find(|state| is_expired(state, expiration_ms, now_ms)) {
+    /// Forgets ids, and where those are placed that are gone: these here, and groups.
+    async fn remove_expired(&self, ids: Vec<String>, expiration_ms: i64) {
+        for id in ids {
             if self.stopping.is_cancelled() {
                 return;
             }
             if let Err(error) = self.remove(&id, expiration_ms).await {
                 tracing::warn!(transactional_id = id, %error, "a transactional id could not be forgotten yet");
             }
+        }
+        match self.journals.forget_placements().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "placements of groups and transactional ids are forgotten"),
+            Err(error) => tracing::warn!(%error, "placements could not be forgotten yet"),
         }
     }
 

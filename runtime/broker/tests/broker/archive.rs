@@ -87,24 +87,27 @@ async fn size_and_age_seal_by_themselves() {
     let by_age = NewTopic::named("age")
         .with_config("tidemill.archive.max.lag.ms", "300")
         .with_config("tidemill.archive.min.bytes", "0");
-    for topic in [by_size, by_age, NewTopic::named("neither")] {
+    let by_segment_age = NewTopic::named("segment")
+        .with_config("segment.ms", "300")
+        .with_config("tidemill.archive.min.bytes", "0");
+    for topic in [by_size, by_age, by_segment_age, NewTopic::named("neither")] {
         node.broker.create_topic(topic).await.unwrap();
     }
     let value = "v".repeat(1000);
     for _ in 0..30 {
-        for topic in ["size", "age", "neither"] {
+        for topic in ["size", "age", "segment", "neither"] {
             node.produce(topic, 0, batch(&[value.as_str()])).await.unwrap();
         }
     }
     let archived = |topic: &str| node.broker.watermarks(&topic.into(), 0).unwrap().archived_end;
     for _ in 0..100 {
-        if archived("size") > 0 && archived("age") == 30 {
+        if archived("size") > 0 && archived("age") == 30 && archived("segment") == 30 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(archived("size") >= 18, "{}", archived("size"));
-    assert_eq!((archived("age"), archived("neither")), (30, 0));
+    assert_eq!((archived("age"), archived("segment"), archived("neither")), (30, 30, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,9 @@
 //! Settings of a broker that change while it runs.
 
 use tidemill_broker::{ConfigSource, ErrorKind, NewTopic};
+use tidemill_records::Compression;
 
-use crate::node::Node;
+use crate::node::{Node, build};
 
 async fn alter(node: &Node, of: Option<i32>, changes: &[(&str, Option<&str>)]) {
     try_alter(node, of, changes, false).await.unwrap();
@@ -92,4 +93,23 @@ async fn what_cannot_be_set_is_refused_with_the_reason() {
     assert!(read_only("data.dir") && !read_only("log.retention.ms") && !read_only("max.connections"));
     alter(&node, None, &[("leader.replication.throttled.rate", Some("1000"))]).await;
     alter(&node, None, &[("leader.replication.throttled.rate", None), ("never.heard.of", None)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_long_producers_are_remembered_changes_at_once_and_for_good() {
+    let node = Node::start().await;
+    node.create("t", 1).await;
+    let who = node.broker.init_producer_id().await.unwrap();
+    let records = build(1_700_000_000_000, &["a"], Compression::None, who.producer_id, 0);
+    node.produce("t", 0, records).await.unwrap();
+    let known = |node: &Node| node.broker.describe_producers(&"t".into(), 0).unwrap().len();
+    node.clock.advance(3_600_000);
+    assert_eq!(known(&node), 1);
+    alter(&node, None, &[("producer.id.expiration.ms", Some("60000"))]).await;
+    assert_eq!(known(&node), 0);
+    alter(&node, Some(1), &[("producer.id.expiration.ms", Some("86400000"))]).await;
+    assert_eq!(known(&node), 1, "this broker's own setting is stronger");
+    alter(&node, Some(1), &[("producer.id.expiration.ms", None)]).await;
+    let node = node.restart().await;
+    assert_eq!(known(&node), 0);
 }

@@ -28,6 +28,7 @@ async fn committed_offsets_survive_a_restart() {
             member_id: String::new(),
             instance_id: None,
             offsets: offsets.collect(),
+            retention_ms: None,
         };
         node.broker.groups().commit_offsets(request).await.unwrap();
     }
@@ -55,6 +56,7 @@ fn commit(group: &str, member: Option<(i32, &str)>, offsets: &[OffsetKey]) -> Co
             .iter()
             .map(|key| CommittedOffset { key: *key, offset: 1, leader_epoch: -1, metadata: String::new() })
             .collect(),
+        retention_ms: None,
     }
 }
 
@@ -155,4 +157,40 @@ async fn offsets_that_nobody_needs_expire() {
     groups.commit_offsets(commit("simple", None, &keys[..1])).await.unwrap();
     let node = node.restart().await;
     assert_eq!(node.broker.groups().list().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_expire_when_their_client_said_so() {
+    let node = Node::with(|config| {
+        small(config);
+        config.group_initial_rebalance_delay_ms = 0;
+        config.offsets_retention_minutes = 60;
+        config.offsets_retention_check_interval_ms = 10;
+    })
+    .await;
+    for topic in ["used", "dropped"] {
+        node.create(topic, 1).await;
+    }
+    let key = |topic: &str| OffsetKey { topic_id: node.broker.topic(topic).unwrap().id, partition: 0 };
+    let keys = [key("used"), key("dropped")];
+    let until = |request: CommitRequest, minutes: i64| CommitRequest {
+        retention_ms: Some(minutes * 60_000),
+        ..request
+    };
+    let groups = node.broker.groups();
+    groups.commit_offsets(until(commit("longer", None, &keys[..1]), 120)).await.unwrap();
+    groups.commit_offsets(until(commit("replaced", None, &keys[..1]), 10)).await.unwrap();
+    groups.commit_offsets(commit("replaced", None, &keys[..1])).await.unwrap();
+    let (generation, member) = join(&node, "live", &["used"]).await;
+    let live = commit("live", Some((generation, &member)), &keys);
+    groups.commit_offsets(until(live, 10)).await.unwrap();
+    node.clock.advance(11 * 60_000);
+    until_offsets(&node, "live", 1).await;
+    assert_eq!(offsets(&node, "replaced").await, 1, "it goes by the broker's setting again");
+    let node = node.restart().await;
+    node.clock.advance(50 * 60_000);
+    until_offsets(&node, "replaced", 0).await;
+    assert_eq!(offsets(&node, "longer").await, 1, "it outlives the broker's setting");
+    node.clock.advance(60 * 60_000);
+    until_offsets(&node, "longer", 0).await;
 }

@@ -274,6 +274,7 @@ async fn offsets_count_when_the_transaction_commits() {
         member_id: String::new(),
         instance_id: None,
         offsets: vec![CommittedOffset { key: key(0), offset, leader_epoch: -1, metadata: "note".into() }],
+        retention_ms: None,
     };
     let offset = async |node: &Node| {
         let found = node.broker.groups().fetch_offsets("g", None).await.unwrap();

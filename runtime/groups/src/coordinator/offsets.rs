@@ -16,7 +16,8 @@ impl Coordinator {
             None => self.shared.host_or_create(&request.group_id)?,
         };
         self.shared.peek(&hosted, |group, now| group.check_commit(now, &request))?;
-        self.shared.store().commit_offsets(&request.group_id, request.offsets).await?;
+        let CommitRequest { group_id, offsets, retention_ms, .. } = request;
+        self.shared.store().commit_offsets(&group_id, offsets, retention_ms).await?;
         Ok(())
     }
 

@@ -44,6 +44,7 @@ impl Flow {
             Command::AppendTransactional(command) => Flow::Partition(command.append.partition),
             Command::WriteMarker(marker) => Flow::Partition(marker.append.partition),
             Command::CommitOffsets(_)
+            | Command::CommitOffsetsUntil { .. }
             | Command::CommitTransactionalOffsets(_)
             | Command::EndGroupTransaction(_)
             | Command::PutTransaction(_)

@@ -22,6 +22,7 @@ use crate::health::Health;
 use crate::machine::Machine;
 use crate::options::{Options, Timing};
 use crate::proposer::{Log, Waiters};
+use crate::standing::Standing;
 use crate::transport::Transport;
 use crate::writer::Writer;
 
@@ -115,6 +116,17 @@ impl Node {
         let metrics = metrics.borrow();
         metrics.running_state.as_ref().ok()?;
         metrics.current_leader
+    }
+
+    /// How far it has come.
+    pub(crate) fn standing(&self) -> Standing {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        Standing {
+            term: metrics.current_term,
+            last_index: metrics.last_log_index,
+            applied_index: metrics.last_applied.map(|id| id.index),
+        }
     }
 
     /// Lets the log forget entries up to `index`, all of them part of a durable checkpoint.

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::decode::RequestHead;
 use crate::dispatch::{Refusal, Reply, serve};
 use crate::frame::{Frame, FrameError, Next, read_frame, wait_for_frame};
-use crate::service::{Call, Service};
+use crate::service::{Call, ClientSoftware, Service};
 use crate::throttle::Stopwatch;
 use write::write_replies;
 
@@ -41,7 +41,8 @@ pub(crate) async fn run(stream: TcpStream, peer: SocketAddr, service: &Service, 
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
     let unwritten = watch::Sender::new(0usize);
-    let state = State { service, peer, gone, unwritten, serving: AtomicBool::new(false) };
+    let software = ClientSoftware::default();
+    let state = State { service, peer, software, gone, unwritten, serving: AtomicBool::new(false) };
     let (frames_in, frames_out) = mpsc::channel(1);
     let (replies_in, replies_out) = mpsc::channel(service.options.max_in_flight.max(1));
     let reading = read_frames(reader, frames_in, &state);
@@ -108,6 +109,7 @@ async fn next_frame(
 struct State<'a> {
     service: &'a Service,
     peer: SocketAddr,
+    software: ClientSoftware,
     gone: &'a CancellationToken,
     /// Replies that the socket has not taken yet.
     unwritten: watch::Sender<usize>,
@@ -165,6 +167,7 @@ impl State<'_> {
             head: &head,
             frame_bytes,
             peer: self.peer,
+            software: &self.software,
             gone: self.gone,
             stopwatch: Stopwatch::default(),
             mute_ms: AtomicU32::new(0),

@@ -126,6 +126,8 @@ fn decode(api: ApiKey, version: i16, body: &[u8]) -> Result<usize, String> {
         ListPartitionReassignments: ListPartitionReassignmentsRequest,
         DescribeClientQuotas: DescribeClientQuotasRequest,
         AlterClientQuotas: AlterClientQuotasRequest,
+        DescribeQuorum: DescribeQuorumRequest, UpdateFeatures: UpdateFeaturesRequest,
+        GetTelemetrySubscriptions: GetTelemetrySubscriptionsRequest, PushTelemetry: PushTelemetryRequest,
         ListConfigResources: ListConfigResourcesRequest,
         DescribeUserScramCredentials: DescribeUserScramCredentialsRequest,
         Produce: ProduceRequest, Fetch: FetchRequest, ListOffsets: ListOffsetsRequest, Metadata: MetadataRequest,

@@ -3,33 +3,32 @@
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::StrBytes;
+use tidemill_broker::{MAX_TRANSACTION_VERSION, TRANSACTION_VERSION};
 
-use crate::apis::APIS;
+use crate::apis::{APIS, is_telemetry};
 use crate::codes;
 use crate::service::Call;
-
-/// The feature by which clients know that each transaction has its own epoch (KIP-890).
-const TRANSACTION_VERSION: &str = "transaction.version";
-const TRANSACTION_VERSION_LEVEL: i16 = 2;
 
 pub(crate) async fn handle(call: &Call<'_>, request: ApiVersionsRequest) -> ApiVersionsResponse {
     let named = call.version() < 3
         || (is_software_name(&request.client_software_name)
             && is_software_name(&request.client_software_version));
     if named {
-        with_features(all(), call.version())
+        call.software.set(&request.client_software_name, &request.client_software_version);
+        with_features(call, all(call))
     } else {
         ApiVersionsResponse::default().with_error_code(codes::INVALID_REQUEST)
     }
 }
 
 /// The answer to a version that is not served, in version 0, which every client reads.
-pub(crate) fn unsupported_version() -> ApiVersionsResponse {
-    all().with_error_code(codes::UNSUPPORTED_VERSION)
+pub(crate) fn unsupported_version(call: &Call<'_>) -> ApiVersionsResponse {
+    all(call).with_error_code(codes::UNSUPPORTED_VERSION)
 }
 
-fn all() -> ApiVersionsResponse {
-    let served = APIS.iter().map(|api| {
+fn all(call: &Call<'_>) -> ApiVersionsResponse {
+    let is_on = |key| call.broker().takes_client_metrics() || !is_telemetry(key);
+    let served = APIS.iter().filter(|api| is_on(api.key)).map(|api| {
         ApiVersion::default()
             .with_api_key(api.key as i16)
             .with_min_version(api.advertised_min)
@@ -40,21 +39,25 @@ fn all() -> ApiVersionsResponse {
 
 /// The features that clients look at. As in Kafka, versions before 4 are not told of a feature that
 /// can be turned off: their clients do not expect that.
-fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResponse {
+fn with_features(call: &Call<'_>, response: ApiVersionsResponse) -> ApiVersionsResponse {
+    let version = call.version();
     if version < 3 {
         return response;
     }
     let name = || StrBytes::from_static_str(TRANSACTION_VERSION);
-    let finalized = FinalizedFeatureKey::default()
-        .with_name(name())
-        .with_min_version_level(TRANSACTION_VERSION_LEVEL)
-        .with_max_version_level(TRANSACTION_VERSION_LEVEL);
-    let response = response.with_finalized_features_epoch(0).with_finalized_features(vec![finalized]);
+    let level = Some(call.broker().transaction_version()).filter(|level| *level > 0);
+    let finalized = level.map(|level| {
+        let feature = FinalizedFeatureKey::default().with_name(name());
+        feature.with_min_version_level(level).with_max_version_level(level)
+    });
+    let response = response
+        .with_finalized_features_epoch(call.broker().features_epoch())
+        .with_finalized_features(finalized.into_iter().collect());
     if version < 4 {
         return response;
     }
     let supported =
-        SupportedFeatureKey::default().with_name(name()).with_max_version(TRANSACTION_VERSION_LEVEL);
+        SupportedFeatureKey::default().with_name(name()).with_max_version(MAX_TRANSACTION_VERSION);
     response.with_supported_features(vec![supported])
 }
 

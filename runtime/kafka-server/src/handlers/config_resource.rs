@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use kafka_protocol::protocol::StrBytes;
-use tidemill_broker::{ConfigEntry, ConfigSource, Error, ErrorKind, PLACEMENT_GROUP, ValueKind};
+use tidemill_broker::{
+    ConfigEntry, ConfigSource, Error, ErrorKind, PLACEMENT_GROUP, ValueKind, alter_group_configs,
+    describe_group_configs,
+};
 
 use crate::service::Call;
 
@@ -24,7 +27,7 @@ pub(super) enum Resource {
     /// This broker, or (with none) all of them.
     Broker(Option<i32>),
     Group,
-    ClientMetrics,
+    ClientMetrics(String),
 }
 
 impl Resource {
@@ -37,7 +40,8 @@ impl Resource {
             BROKER if name.parse() == Ok(node) => Ok(Resource::Broker(Some(node))),
             BROKER => Err(invalid(format!("there is no broker {name:?} here, only {node}"))),
             BROKER_LOGGER => Err(invalid("what is logged is set when the broker starts (TIDEMILL_LOG)")),
-            CLIENT_METRICS => Ok(Resource::ClientMetrics),
+            CLIENT_METRICS if name.is_empty() => Err(invalid("the subscription has no name")),
+            CLIENT_METRICS => Ok(Resource::ClientMetrics(name.to_owned())),
             GROUP if name.is_empty() => Err(invalid("the group has no name")),
             GROUP => Ok(Resource::Group),
             _ => Err(invalid(format!("configs of resource type {code} are not known"))),
@@ -54,8 +58,8 @@ impl Resource {
             }
             Resource::Broker(Some(_)) => broker.describe_broker_configs(),
             Resource::Broker(None) => broker.describe_broker_defaults(),
-            // Nothing of what Kafka can set on them is built yet.
-            Resource::Group | Resource::ClientMetrics => Vec::new(),
+            Resource::ClientMetrics(name) => broker.describe_client_metrics(name),
+            Resource::Group => describe_group_configs(),
         })
     }
 
@@ -67,7 +71,8 @@ impl Resource {
                 topic.own_configs.keys().filter(|name| *name != PLACEMENT_GROUP).cloned().collect()
             }
             Resource::Broker(node_id) => call.broker().dynamic_configs(*node_id).into_keys().collect(),
-            Resource::Group | Resource::ClientMetrics => Vec::new(),
+            Resource::ClientMetrics(name) => call.broker().client_metrics_configs(name).into_keys().collect(),
+            Resource::Group => Vec::new(),
         })
     }
 
@@ -79,19 +84,13 @@ impl Resource {
         validate_only: bool,
     ) -> Result<(), Error> {
         let broker = call.broker();
-        let not_built = |why: &str| match changes.iter().find(|(_, value)| value.is_some()) {
-            Some((name, _)) => {
-                Err(Error::new(ErrorKind::InvalidConfig, format!("{name} is not supported: {why}")))
-            }
-            None => Ok(()),
-        };
         match self {
             Resource::Topic(name) => {
                 broker.alter_topic_configs(name, changes, validate_only).await.map(|_| ())
             }
             Resource::Broker(node_id) => broker.alter_broker_configs(*node_id, changes, validate_only).await,
-            Resource::Group => not_built("the group protocols that have configs are not built yet"),
-            Resource::ClientMetrics => not_built("metrics of clients are not collected"),
+            Resource::Group => alter_group_configs(&changes),
+            Resource::ClientMetrics(name) => broker.alter_client_metrics(name, changes, validate_only).await,
         }
     }
 }
@@ -114,6 +113,7 @@ pub(super) fn source_code(source: ConfigSource) -> i8 {
         ConfigSource::DynamicDefaultBroker => 3,
         ConfigSource::StaticBroker => 4,
         ConfigSource::Default => 5,
+        ConfigSource::ClientMetrics => 7,
     }
 }
 

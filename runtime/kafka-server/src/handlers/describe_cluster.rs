@@ -3,7 +3,7 @@
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
 
-use super::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, cluster_id, text};
+use super::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, text, uuid_text};
 use crate::codes;
 use crate::service::Call;
 
@@ -23,7 +23,7 @@ pub(crate) async fn handle(call: &Call<'_>, request: DescribeClusterRequest) -> 
         .with_port(call.service.port);
     let asked = request.include_cluster_authorized_operations;
     DescribeClusterResponse::default()
-        .with_cluster_id(cluster_id(call.broker().cluster_id()))
+        .with_cluster_id(uuid_text(call.broker().cluster_id()))
         .with_controller_id(node)
         .with_brokers(vec![broker])
         .with_cluster_authorized_operations(if asked { CLUSTER_OPERATIONS } else { OPERATIONS_NOT_ASKED })

@@ -1,4 +1,4 @@
-//! DescribeConfigs: of topics, of this broker, and of what was set on all brokers.
+//! DescribeConfigs: of topics, of this broker, of what was set on all brokers, of metrics of clients.
 
 use std::collections::HashSet;
 

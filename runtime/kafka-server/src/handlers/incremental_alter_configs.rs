@@ -1,4 +1,4 @@
-//! IncrementalAlterConfigs: sets and resets single configs of a topic or broker, adds to lists and
+//! IncrementalAlterConfigs: sets and resets single configs of a resource, adds to lists and
 //! takes from them.
 
 use std::collections::HashSet;

@@ -1,5 +1,4 @@
-//! ListConfigResources: what has configs. Version 0 asks for metrics of clients only, which are not
-//! collected.
+//! ListConfigResources: what has configs. Version 0 asks for metrics of clients only.
 
 use kafka_protocol::messages::list_config_resources_response::ConfigResource;
 use kafka_protocol::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse};
@@ -16,8 +15,10 @@ pub(crate) async fn handle(
     request: ListConfigResourcesRequest,
 ) -> ListConfigResourcesResponse {
     let response = ListConfigResourcesResponse::default();
+    let client_metrics = call.broker().client_metrics_subscriptions().into_iter();
+    let client_metrics = client_metrics.map(|name| resource(CLIENT_METRICS, &name));
     if call.version() == 0 {
-        return response;
+        return response.with_config_resources(client_metrics.collect());
     }
     if request.resource_types.iter().any(|code| !ALL.contains(code)) {
         return response.with_error_code(codes::UNSUPPORTED_VERSION);
@@ -29,6 +30,9 @@ pub(crate) async fn handle(
     }
     for code in [BROKER, BROKER_LOGGER].into_iter().filter(|code| asked(*code)) {
         resources.push(resource(code, &call.node_id().to_string()));
+    }
+    if asked(CLIENT_METRICS) {
+        resources.extend(client_metrics);
     }
     response.with_config_resources(resources)
 }

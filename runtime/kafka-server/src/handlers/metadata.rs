@@ -9,7 +9,7 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse};
 use tidemill_broker::{Error, Topic, TopicRef};
 
-use super::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS, cluster_id, text, topic_name};
+use super::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS, text, topic_name, uuid_text};
 use crate::codes;
 use crate::service::Call;
 
@@ -37,7 +37,7 @@ pub(crate) async fn handle(call: &Call<'_>, request: MetadataRequest) -> Metadat
     let operations = (8..=10).contains(&call.version()) && request.include_cluster_authorized_operations;
     MetadataResponse::default()
         .with_brokers(vec![broker])
-        .with_cluster_id((call.version() >= 2).then(|| cluster_id(call.broker().cluster_id())))
+        .with_cluster_id((call.version() >= 2).then(|| uuid_text(call.broker().cluster_id())))
         .with_controller_id(BrokerId(if call.version() >= 1 { call.node_id() } else { -1 }))
         .with_cluster_authorized_operations(if operations {
             CLUSTER_OPERATIONS

@@ -17,6 +17,7 @@ pub(crate) mod describe_configs;
 pub(crate) mod describe_groups;
 pub(crate) mod describe_log_dirs;
 pub(crate) mod describe_producers;
+pub(crate) mod describe_quorum;
 pub(crate) mod describe_topic_partitions;
 pub(crate) mod describe_transactions;
 pub(crate) mod describe_user_scram_credentials;
@@ -24,6 +25,7 @@ pub(crate) mod elect_leaders;
 pub(crate) mod end_txn;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
+pub(crate) mod get_telemetry_subscriptions;
 pub(crate) mod heartbeat;
 pub(crate) mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
@@ -40,13 +42,16 @@ pub(crate) mod offset_delete;
 pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
+pub(crate) mod push_telemetry;
 pub(crate) mod sync_group;
 pub(crate) mod txn_offset_commit;
+pub(crate) mod update_features;
 pub(crate) mod write_txn_markers;
 
 mod asked_offsets;
 mod config_resource;
 mod quota_entity;
+mod telemetry_client;
 
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
@@ -94,8 +99,8 @@ fn status_name(status: TransactionStatus) -> &'static str {
     }
 }
 
-/// A cluster id as Kafka writes UUIDs: base64 for URLs, without padding.
-fn cluster_id(id: Uuid) -> StrBytes {
+/// A UUID as Kafka writes them: base64 for URLs, without padding.
+fn uuid_text(id: Uuid) -> StrBytes {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let bits = id.as_u128();
     // 128 bits are 21 groups of six and one of two, which is padded with zeros.
@@ -109,10 +114,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cluster_ids_look_like_kafkas() {
-        assert_eq!(&*cluster_id(Uuid::nil()), "AAAAAAAAAAAAAAAAAAAAAA");
-        assert_eq!(&*cluster_id(Uuid::from_u128(u128::MAX)), "_____________________w");
+    fn uuids_look_like_kafkas() {
+        assert_eq!(&*uuid_text(Uuid::nil()), "AAAAAAAAAAAAAAAAAAAAAA");
+        assert_eq!(&*uuid_text(Uuid::from_u128(u128::MAX)), "_____________________w");
         let id = Uuid::parse_str("e0be8dde-7485-4fe3-8c0a-d2bef97fbeb3").unwrap();
-        assert_eq!(&*cluster_id(id), "4L6N3nSFT-OMCtK--X--sw");
+        assert_eq!(&*uuid_text(id), "4L6N3nSFT-OMCtK--X--sw");
     }
 }

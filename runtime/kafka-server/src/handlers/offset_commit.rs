@@ -11,6 +11,9 @@ use super::optional;
 use crate::codes;
 use crate::service::Call;
 
+/// As long as the broker keeps other offsets.
+const NOT_SAID: i64 = -1;
+
 pub(crate) async fn handle(call: &Call<'_>, request: OffsetCommitRequest) -> OffsetCommitResponse {
     let mut checked = Checked::default();
     for topic in &request.topics {
@@ -28,6 +31,8 @@ pub(crate) async fn handle(call: &Call<'_>, request: OffsetCommitRequest) -> Off
         member_id: request.member_id.to_string(),
         instance_id: optional(request.group_instance_id.as_ref()),
         offsets: std::mem::take(&mut checked.offsets),
+        // Fields that a version lacks have their default, which says the same.
+        retention_ms: Some(request.retention_time_ms).filter(|kept_ms| *kept_ms != NOT_SAID),
     };
     let refusal = call.groups().commit_offsets(commit).await.err().map(|error| codes::of_group(&error));
     let topics = checked.codes(refusal).map(|(name, partitions)| {

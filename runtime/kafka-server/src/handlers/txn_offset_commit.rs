@@ -33,6 +33,7 @@ pub(crate) async fn handle(call: &Call<'_>, request: TxnOffsetCommitRequest) -> 
         member_id: request.member_id.to_string(),
         instance_id: optional(request.group_instance_id.as_ref()),
         offsets: std::mem::take(&mut checked.offsets),
+        retention_ms: None,
     };
     let adds_group = call.version() >= ADDS_GROUP;
     let version = if adds_group { 2 } else { 1 };

@@ -42,6 +42,7 @@ throttled! {
     ElectLeadersResponse
     EndTxnResponse
     FindCoordinatorResponse
+    GetTelemetrySubscriptionsResponse
     HeartbeatResponse
     IncrementalAlterConfigsResponse
     InitProducerIdResponse
@@ -58,11 +59,18 @@ throttled! {
     OffsetFetchResponse
     OffsetForLeaderEpochResponse
     ProduceResponse
+    PushTelemetryResponse
     SyncGroupResponse
     TxnOffsetCommitResponse
+    UpdateFeaturesResponse
 }
 
 impl Throttled for WriteTxnMarkersResponse {
     /// It goes between brokers, and has no place for it.
+    fn set_throttle_time(&mut self, _: i32) {}
+}
+
+impl Throttled for DescribeQuorumResponse {
+    /// It has no place for it.
     fn set_throttle_time(&mut self, _: i32) {}
 }

@@ -36,13 +36,18 @@ pub async fn start(options: Options) -> Running {
 
 /// Starts one over what another left behind.
 pub async fn start_in(folder: TempDir, options: Options) -> Running {
+    start_with(folder, BrokerConfig::default(), options).await
+}
+
+/// Starts one with settings.
+pub async fn start_with(folder: TempDir, config: BrokerConfig, options: Options) -> Running {
     let config = BrokerConfig {
         data_dir: folder.path().to_owned(),
         journals: 1,
         group_initial_rebalance_delay_ms: 0,
         group_min_session_timeout_ms: 1,
         disk_reserve_bytes: 0,
-        ..BrokerConfig::default()
+        ..config
     };
     let broker = Broker::start(config, Arc::new(RealDisk), Arc::new(SystemClock)).await.unwrap();
     let server = KafkaServer::bind("127.0.0.1:0", broker.clone(), options).await.unwrap();

@@ -1,6 +1,6 @@
 //! Files of every persisted version, written once and read for ever.
 //!
-//! To add one for a new version: run with `TIDEMILL_WRITE_GOLDEN=1`, which only writes what is absent.
+//! To add one for a new version: run with `UPDATE_GOLDEN=1`, which only writes what is absent.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::fixtures::{self, Machine, batch, instance, partition, producer_batch,
 
 pub fn golden(name: &str, now: &[u8]) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if std::env::var_os("TIDEMILL_WRITE_GOLDEN").is_some() && !path.exists() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() && !path.exists() {
         std::fs::write(&path, now).unwrap();
     }
     std::fs::read(&path).unwrap()

@@ -9,12 +9,15 @@
 )]
 
 mod checkpoint;
+mod client_metrics;
 mod control_plane;
 mod determinism;
 mod entry;
+mod features;
 mod fixtures;
 mod functions;
 mod golden;
+mod offset_expiry;
 mod partitions;
 mod producers;
 mod settings;

@@ -1,7 +1,8 @@
-//! Requests about the cluster: reassignments, elections, directories, quotas.
+//! Requests about the cluster: reassignments, elections, directories, quotas, metrics of clients,
+//! the quorum, features.
 
-use super::shape::Kind::{Fixed, FixedList, List, Text};
-use super::shape::{Shape, always, since};
+use super::shape::Kind::{Blob, Fixed, FixedList, List, Text};
+use super::shape::{Shape, always, since, until};
 
 static DESCRIBE_LOG_DIRS_TOPIC: Shape =
     Shape { flexible_since: 2, fields: &[always(Text), always(FixedList(4))], tags: &[] };
@@ -66,3 +67,32 @@ static USER_NAME: Shape = Shape { flexible_since: 0, fields: &[always(Text)], ta
 
 pub(super) static DESCRIBE_USER_SCRAM_CREDENTIALS: Shape =
     Shape { flexible_since: 0, fields: &[always(List(&USER_NAME))], tags: &[] };
+
+pub(super) static GET_TELEMETRY_SUBSCRIPTIONS: Shape =
+    Shape { flexible_since: 0, fields: &[always(Fixed(16))], tags: &[] };
+
+pub(super) static PUSH_TELEMETRY: Shape = Shape {
+    flexible_since: 0,
+    fields: &[always(Fixed(16)), always(Fixed(4)), always(Fixed(1)), always(Fixed(1)), always(Blob)],
+    tags: &[],
+};
+
+static QUORUM_PARTITION: Shape = Shape { flexible_since: 0, fields: &[always(Fixed(4))], tags: &[] };
+
+static QUORUM_TOPIC: Shape =
+    Shape { flexible_since: 0, fields: &[always(Text), always(List(&QUORUM_PARTITION))], tags: &[] };
+
+pub(super) static DESCRIBE_QUORUM: Shape =
+    Shape { flexible_since: 0, fields: &[always(List(&QUORUM_TOPIC))], tags: &[] };
+
+static FEATURE_UPDATE: Shape = Shape {
+    flexible_since: 0,
+    fields: &[always(Text), always(Fixed(2)), until(0, Fixed(1)), since(1, Fixed(1))],
+    tags: &[],
+};
+
+pub(super) static UPDATE_FEATURES: Shape = Shape {
+    flexible_since: 0,
+    fields: &[always(Fixed(4)), always(List(&FEATURE_UPDATE)), since(1, Fixed(1))],
+    tags: &[],
+};
