@@ -14,7 +14,7 @@ pub(super) struct Function;
 impl Function {
     pub(super) fn deploy(peer: &Peer) -> anyhow::Result<Function> {
         let (broker, runtime) = peer.tidemill().context("only ours runs WebAssembly")?;
-        let module = guests::build(NAME)?;
+        let module = guests::build("examples/late-flights")?;
         runtime.block_on(guests::deploy(broker, NAME, module, guests::deployment(INPUT, &[OUTPUT])))?;
         Ok(Function)
     }
