@@ -3,7 +3,6 @@
 pub mod consume;
 pub mod latency;
 pub mod paced;
-pub mod payload;
 pub mod produce;
 pub mod saturate;
 pub mod wire;
