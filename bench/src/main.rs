@@ -20,6 +20,10 @@ const ROUNDS: usize = 3;
 const SECONDS: u64 = 10;
 const STEADY_SECONDS: u64 = 600;
 
+// What the broker uses: codecs are measured within this process, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measure Tidemill beside Apache Kafka on this machine.
 #[derive(Parser)]
 #[command(

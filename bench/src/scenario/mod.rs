@@ -1,5 +1,6 @@
 //! What is measured, one file each. A scenario gets a broker with empty data, or none, and adds figures.
 
+mod codecs;
 mod consume;
 mod flat;
 mod latency;
@@ -93,6 +94,7 @@ const ALL: &[Kind] = &Kind::ALL;
 /// All scenarios, in the order of a round.
 pub const SCENARIOS: &[Scenario] = &[
     alone("raw", raw::measure),
+    alone("codecs", codecs::measure),
     brokers("start", BOTH, DEFAULTS, start::measure),
     brokers("latency", BOTH, HOT, latency::measure),
     brokers("produce", ALL, HOT, produce::measure),
