@@ -3,6 +3,7 @@
 mod codecs;
 mod consume;
 mod flat;
+mod functions;
 mod latency;
 mod memory;
 mod partitions;
@@ -95,6 +96,7 @@ const ALL: &[Kind] = &Kind::ALL;
 pub const SCENARIOS: &[Scenario] = &[
     alone("raw", raw::measure),
     alone("codecs", codecs::measure),
+    alone("functions", functions::measure),
     brokers("start", BOTH, DEFAULTS, start::measure),
     brokers("latency", BOTH, HOT, latency::measure),
     brokers("produce", ALL, HOT, produce::measure),
