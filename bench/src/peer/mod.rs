@@ -17,6 +17,7 @@ use tidemill_broker_process::{Broker, Usage};
 use tokio::runtime::Runtime;
 
 use self::kafka::Kafka;
+pub use self::kafka::java;
 use crate::load::wire::Wire;
 
 /// Versions that name topics by name, which both brokers have.

@@ -11,6 +11,7 @@ mod produce;
 mod raw;
 mod start;
 mod steady;
+mod tools;
 mod transform;
 
 use std::path::Path;
@@ -104,6 +105,7 @@ pub const SCENARIOS: &[Scenario] = &[
     brokers("flat", BOTH, HOT, flat::measure),
     brokers("partitions", ALL, SMALL_INDEXES, partitions::measure),
     brokers("transform", BOTH, DEFAULTS, transform::measure),
+    brokers("tools", ALL, HOT, tools::measure),
     brokers("steady", BOTH, BOUNDED, steady::measure),
 ];
 
