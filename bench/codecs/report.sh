@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 ./scripts/apt-install.sh valgrind
 cargo bench --locked -p tidemill-codec-bench --bench codecs -- \
-  --noplot --discard-baseline --warm-up-time 0.2 --measurement-time 0.5 --sample-size 10
+  --quiet --noplot --discard-baseline --warm-up-time 0.2 --measurement-time 0.5 --sample-size 10
 
 counts="${CARGO_TARGET_DIR:-target}/release/codec-counts"
 log=$(mktemp)

@@ -74,7 +74,7 @@ impl RawCompressed {
         for (compressed, batch) in self.0.iter_mut().zip(batches) {
             compressed.clear();
             compressed.reserve(zstd::zstd_safe::compress_bound(batch.size_bytes()));
-            codec.compress_to_buffer(&*batch.bytes(), compressed).context("zstd")?;
+            codec.compress_to_buffer(&batch.bytes(), compressed).context("zstd")?;
         }
         Ok(())
     }
