@@ -8,12 +8,12 @@ SHELL := /bin/bash
 STORE ?= folder
 KILLS ?= 200
 
-.PHONY: demo test lint unit guests conformance crash bench soak fuzz
+.PHONY: demo test lint unit guests conformance codec-report crash bench soak fuzz
 
 demo:
 	./examples/demo/run.sh $(STORE)
 
-test: lint unit guests conformance
+test: lint unit guests conformance codec-report
 
 # Formats, lints, licences and house rules.
 lint:
@@ -38,6 +38,10 @@ crash:
 # Real clients and tools that nobody here wrote.
 conformance:
 	./tests/conformance/run.sh
+
+# What codecs cost, to look at: no figure fails it.
+codec-report:
+	./bench/codecs/report.sh
 
 bench:
 	./bench/run.sh

@@ -5,19 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 KAFKA_LIBS=$(./scripts/kafka-tools.sh)
 STREAMS_CLASSPATH=$(./bench/streams/build.sh)
-export KAFKA_LIBS STREAMS_CLASSPATH
+BENCH_PYTHON=$(./scripts/python-env.sh)/bin/python
+export KAFKA_LIBS STREAMS_CLASSPATH BENCH_PYTHON
 cargo build --release --locked -p tidemill -p tidemill-bench
 target=${CARGO_TARGET_DIR:-target}
 BROKER_BINARY=$(realpath "$target/release/tidemill")
 export BROKER_BINARY
-if [ $# -gt 0 ]; then
-  exec "$target/release/tidemill-bench" "$@"
-fi
-"$target/release/tidemill-bench" --page docs/benchmarks.md
-
-echo; echo "== archive objects: sealing and decoding against raw codecs"
-cargo run --release --locked -q -p tidemill-archive-format --example measure
-echo; echo "== journal alone: one writer and many, against the raw disk"
-cargo run --release --locked -q -p tidemill-journal --example journal_bench
-echo; echo "== functions: records through guest and host"
-cargo run --release --locked -q -p tidemill-functions --example throughput
+[ $# -gt 0 ] || set -- --page docs/benchmarks.md
+exec "$target/release/tidemill-bench" "$@"

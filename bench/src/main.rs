@@ -12,9 +12,17 @@ use std::time::Duration;
 use anyhow::ensure;
 use clap::Parser;
 
-use crate::peer::Kind;
+use crate::peer::{Kind, Place};
 use crate::report::{Machine, Report, Run, page};
 use crate::scenario::{Effort, SCENARIOS, Scenario};
+
+const ROUNDS: usize = 3;
+const SECONDS: u64 = 10;
+const STEADY_SECONDS: u64 = 600;
+
+// What the broker uses: codecs are measured within this process, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measure Tidemill beside Apache Kafka on this machine.
 #[derive(Parser)]
@@ -25,13 +33,13 @@ use crate::scenario::{Effort, SCENARIOS, Scenario};
 )]
 struct Args {
     /// Rounds; in each, every broker is measured in turn.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = ROUNDS)]
     rounds: usize,
     /// Length of each throughput and latency measurement, in seconds.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = SECONDS)]
     seconds: u64,
     /// Length of the steady state, in seconds.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = STEADY_SECONDS)]
     steady_seconds: u64,
     /// Scenarios to run, with commas between them; all if not given.
     #[arg(long, value_delimiter = ',')]
@@ -50,8 +58,11 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let scenarios = chosen(&args.only)?;
-    std::fs::create_dir_all(&args.dir)?;
-    let dir = tempfile::tempdir_in(std::path::absolute(&args.dir)?)?;
+    let run = Run { rounds: args.rounds, command: command(), arguments: arguments(&args), day: today()? };
+    let logs = std::path::absolute(args.dir.join("logs"))?;
+    std::fs::create_dir_all(&logs)?;
+    let data = tempfile::tempdir_in(std::path::absolute(&args.dir)?)?;
+    let place = Place { data: data.path().to_owned(), logs };
     let effort =
         Effort { load: Duration::from_secs(args.seconds), steady: Duration::from_secs(args.steady_seconds) };
     let mut report = Report::default();
@@ -60,17 +71,32 @@ fn main() -> anyhow::Result<()> {
         for scenario in &scenarios {
             // The steady state is long enough to speak for itself.
             if scenario.name != "steady" || round == 1 {
-                scenario.run(dir.path(), effort, &args.brokers, round % 2 == 0, &mut report)?;
+                scenario.run(&place, effort, &args.brokers, round % 2 == 0, &mut report);
+            }
+            // Each time: what was measured in an hour shall not be lost in the next.
+            if let Some(path) = &args.page {
+                std::fs::write(path, page(&report, &Machine::look(), &run))?;
             }
         }
     }
-    let run = Run { rounds: args.rounds, command: command(), day: today()? };
-    let text = page(&report, &Machine::look(), &run);
-    println!("\n{text}");
-    if let Some(path) = args.page {
-        std::fs::write(path, text)?;
-    }
+    println!("\n{}", page(&report, &Machine::look(), &run));
+    ensure!(report.failures().is_empty(), "{} measurements failed", report.failures().len());
     Ok(())
+}
+
+/// What has to be said for a scenario alone to be measured as in this run.
+fn arguments(args: &Args) -> String {
+    let mut said = String::new();
+    for (name, value, default) in [
+        ("rounds", args.rounds as u64, ROUNDS as u64),
+        ("seconds", args.seconds, SECONDS),
+        ("steady-seconds", args.steady_seconds, STEADY_SECONDS),
+    ] {
+        if value != default {
+            said.push_str(&format!(" --{name} {value}"));
+        }
+    }
+    said
 }
 
 fn chosen(only: &[String]) -> anyhow::Result<Vec<&'static Scenario>> {
@@ -98,7 +124,7 @@ fn command() -> String {
             _ => shown.push(argument),
         }
     }
-    shown.join(" ")
+    if shown.len() == 1 { "make bench".to_owned() } else { shown.join(" ") }
 }
 
 fn today() -> anyhow::Result<String> {

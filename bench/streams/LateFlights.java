@@ -2,7 +2,7 @@
 // JSON, keeps those that left more than an hour late, projects a few fields and puts the delay into a header, exactly
 // once (exactly_once_v2), with the defaults of Kafka Streams for everything else.
 //
-// Arguments: bootstrap server, input topic, output topic, state directory.
+// Arguments: bootstrap server, application id, input topic, output topic, state directory.
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -56,15 +56,15 @@ public final class LateFlights {
 
     public static void main(String[] args) {
         Properties properties = new Properties();
-        properties.put(StreamsConfig.APPLICATION_ID_CONFIG, "late-flights");
+        properties.put(StreamsConfig.APPLICATION_ID_CONFIG, args[1]);
         properties.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, args[0]);
-        properties.put(StreamsConfig.STATE_DIR_CONFIG, args[3]);
+        properties.put(StreamsConfig.STATE_DIR_CONFIG, args[4]);
         properties.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
         properties.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.ByteArraySerde.class);
         properties.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.ByteArraySerde.class);
         properties.put("auto.offset.reset", "earliest");
         StreamsBuilder builder = new StreamsBuilder();
-        builder.<byte[], byte[]>stream(args[1]).process(Filter::new).to(args[2]);
+        builder.<byte[], byte[]>stream(args[2]).process(Filter::new).to(args[3]);
         KafkaStreams streams = new KafkaStreams(builder.build(), properties);
         Runtime.getRuntime().addShutdownHook(new Thread(streams::close));
         streams.start();

@@ -5,7 +5,6 @@ pub mod coordinator;
 pub mod latency;
 pub mod member;
 pub mod paced;
-pub mod payload;
 pub mod produce;
 pub mod saturate;
 pub mod transaction;

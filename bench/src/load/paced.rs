@@ -71,7 +71,7 @@ pub struct Route<'a> {
     /// Read from; the same topic if nothing lies in between.
     pub output: &'a str,
     /// The batch of one record with this number, which is the record's key.
-    pub record: fn(u32) -> anyhow::Result<Bytes>,
+    pub record: &'a dyn Fn(u32) -> anyhow::Result<Bytes>,
 }
 
 /// Latency from when a record was due to be sent until a consumer, who reads committed records only,

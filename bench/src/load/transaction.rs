@@ -9,11 +9,11 @@ use kafka_protocol::messages::{
     EndTxnRequest, InitProducerIdRequest, ProduceRequest, ProducerId, TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
+use tidemill_codec_bench::payload;
 use tidemill_records::{BatchBuilder, BatchFacts, Compression};
 
 use super::coordinator::{self, Key, patiently};
 use super::latency::Latencies;
-use super::payload;
 use super::wire::Wire;
 use crate::peer::topic_name;
 

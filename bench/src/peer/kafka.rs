@@ -12,9 +12,9 @@ use kafka_protocol::messages::MetadataRequest;
 use crate::load::wire::Wire;
 
 /// What `kafka-server-start.sh` gives the virtual machine.
-const JVM_OPTIONS: [&str; 6] = [
-    "-Xmx1G",
-    "-Xms1G",
+const BROKER_MEMORY: [&str; 2] = ["-Xmx1G", "-Xms1G"];
+/// What Kafka's scripts give every virtual machine.
+const JVM_OPTIONS: [&str; 4] = [
     "-XX:+UseG1GC",
     "-XX:MaxGCPauseMillis=20",
     "-XX:InitiatingHeapOccupancyPercent=35",
@@ -29,12 +29,13 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 pub(super) struct Kafka {
     pub(super) addr: String,
     dir: PathBuf,
+    log: PathBuf,
     process: Option<Child>,
 }
 
 impl Kafka {
     /// Formats a data directory.
-    pub(super) fn new(dir: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+    pub(super) fn new(dir: &Path, log: PathBuf, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let (port, controller) = (free_port()?, free_port()?);
         let addr = format!("127.0.0.1:{port}");
         let mut properties = format!(
@@ -51,10 +52,10 @@ impl Kafka {
             properties.push_str(&format!("{name}={value}\n"));
         }
         std::fs::write(dir.join("server.properties"), properties)?;
-        let kafka = Self { addr, dir: dir.to_owned(), process: None };
+        let kafka = Self { addr, dir: dir.to_owned(), log, process: None };
         let format = ["format", "-t", CLUSTER_ID, "-c"];
         let status = kafka.java("kafka.tools.StorageTool")?.args(format).arg(kafka.properties()).status()?;
-        ensure!(status.success(), "Kafka's storage cannot be formatted; see {}", kafka.log().display());
+        ensure!(status.success(), "Kafka's storage cannot be formatted; see {}", kafka.log.display());
         Ok(kafka)
     }
 
@@ -65,14 +66,14 @@ impl Kafka {
         self.process = Some(child);
         while started.elapsed() < READY_TIMEOUT {
             if let Some(status) = self.process.as_mut().context("not started")?.try_wait()? {
-                bail!("Kafka ended with {status}; see {}", self.log().display());
+                bail!("Kafka ended with {status}; see {}", self.log.display());
             }
             if self.serves() {
                 return Ok(started.elapsed());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        bail!("Kafka was not ready within {READY_TIMEOUT:?}; see {}", self.log().display())
+        bail!("Kafka was not ready within {READY_TIMEOUT:?}; see {}", self.log.display())
     }
 
     fn serves(&self) -> bool {
@@ -104,21 +105,14 @@ impl Kafka {
     }
 
     fn java(&self, class: &str) -> anyhow::Result<Command> {
-        let libs = std::env::var("KAFKA_LIBS")
-            .context("KAFKA_LIBS does not name Kafka's jars; bench/run.sh sets it")?;
-        let log = File::options().create(true).append(true).open(self.log())?;
-        let mut command = Command::new("java");
-        command.args(JVM_OPTIONS).arg("-cp").arg(format!("{libs}/*")).arg(class);
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = java(&BROKER_MEMORY, class)?;
+        command.stdout(log.try_clone()?).stderr(log);
         Ok(command)
     }
 
     fn properties(&self) -> PathBuf {
         self.dir.join("server.properties")
-    }
-
-    fn log(&self) -> PathBuf {
-        self.dir.join("broker.log")
     }
 }
 
@@ -130,6 +124,16 @@ impl Drop for Kafka {
             let _ = process.wait();
         }
     }
+}
+
+/// A program of Kafka's.
+pub fn java(memory: &[&str], class: &str) -> anyhow::Result<Command> {
+    let libs =
+        std::env::var("KAFKA_LIBS").context("KAFKA_LIBS does not name Kafka's jars; bench/run.sh sets it")?;
+    let mut command = Command::new("java");
+    command.args(memory).args(JVM_OPTIONS).arg("-cp").arg(format!("{libs}/*")).arg(class);
+    command.stdin(Stdio::null());
+    Ok(command)
 }
 
 fn free_port() -> anyhow::Result<u16> {

@@ -17,6 +17,7 @@ use tidemill_broker_process::{Broker, Usage};
 use tokio::runtime::Runtime;
 
 use self::kafka::Kafka;
+pub use self::kafka::java;
 use crate::load::wire::Wire;
 
 /// Versions that name topics by name, which both brokers have.
@@ -50,6 +51,11 @@ impl Kind {
         }
     }
 
+    /// The log of one of its programs.
+    pub fn log(self, logs: &Path, program: &str) -> PathBuf {
+        logs.join(format!("{}-{program}.log", self.slug()))
+    }
+
     fn slug(self) -> &'static str {
         match self {
             Kind::Tidemill => "tidemill",
@@ -68,9 +74,20 @@ enum Process {
 pub struct Peer {
     /// Who it is.
     pub kind: Kind,
+    /// How long its first start took until it was ready.
+    pub start_took: Duration,
     process: Process,
     runtime: Runtime,
     dir: PathBuf,
+    logs: PathBuf,
+}
+
+/// Where things go.
+pub struct Place {
+    /// Data, on the disk that is measured; it goes with each broker.
+    pub data: PathBuf,
+    /// Logs, which stay.
+    pub logs: PathBuf,
 }
 
 /// Settings of one side only.
@@ -83,22 +100,31 @@ pub struct Settings<'a> {
 }
 
 impl Peer {
-    /// Starts a broker with an empty data directory below `dir`; answers how long that took.
-    pub fn start(kind: Kind, dir: &Path, settings: Settings<'_>) -> anyhow::Result<(Peer, Duration)> {
-        let dir = dir.join(kind.slug());
+    /// Starts a broker with an empty data directory.
+    pub fn start(kind: Kind, place: &Place, settings: Settings<'_>) -> anyhow::Result<Peer> {
+        let dir = place.data.join(kind.slug());
+        if dir.exists() {
+            // What a measurement that failed left behind.
+            std::fs::remove_dir_all(&dir)?;
+        }
         std::fs::create_dir_all(&dir)?;
+        let log = kind.log(&place.logs, "broker");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let process = match kind {
-            Kind::Tidemill => Process::Tidemill(Box::new(Broker::new(&dir.join("data"), settings.tidemill)?)),
-            Kind::Kafka => Process::Kafka(Kafka::new(&dir, settings.kafka)?),
+            Kind::Tidemill => {
+                let broker = Broker::new(&dir.join("data"), settings.tidemill)?;
+                Process::Tidemill(Box::new(broker.log_to(log)))
+            }
+            Kind::Kafka => Process::Kafka(Kafka::new(&dir, log, settings.kafka)?),
             Kind::KafkaFlush => {
                 let flush = [("log.flush.interval.messages", "1")];
-                Process::Kafka(Kafka::new(&dir, &[settings.kafka, &flush].concat())?)
+                Process::Kafka(Kafka::new(&dir, log, &[settings.kafka, &flush].concat())?)
             }
         };
-        let mut peer = Peer { kind, process, runtime, dir };
-        let took = peer.launch()?;
-        Ok((peer, took))
+        let mut peer =
+            Peer { kind, start_took: Duration::ZERO, process, runtime, dir, logs: place.logs.clone() };
+        peer.start_took = peer.launch()?;
+        Ok(peer)
     }
 
     fn launch(&mut self) -> anyhow::Result<Duration> {
@@ -206,6 +232,11 @@ impl Peer {
     /// Where its data is.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Where a program beside it writes its log.
+    pub fn log(&self, program: &str) -> PathBuf {
+        self.kind.log(&self.logs, program)
     }
 
     /// Ends it and deletes its data.

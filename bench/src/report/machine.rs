@@ -53,7 +53,7 @@ impl OtherLoad {
 
 /// CPU time of this process and of children that have ended, in seconds.
 pub fn own_cpu_s() -> f64 {
-    Usage::of(std::process::id()).map_or(0.0, |usage| usage.cpu_s)
+    Usage::of(std::process::id()).map_or(0.0, |usage| usage.cpu_s + usage.children_cpu_s)
 }
 
 /// Time that all cores together did not idle, in seconds.

@@ -1,22 +1,24 @@
-//! Figures by row and broker, shown as they come, and the table of medians at the end.
+//! Figures by row and column, shown as they come, and the tables of medians at the end.
 
+mod judged;
 mod machine;
 mod page;
 mod rows;
+mod who;
 
 use std::collections::BTreeMap;
 
-use crate::peer::Kind;
-
 pub use machine::{Machine, OtherLoad, own_cpu_s};
 pub use page::{Run, page};
-pub use rows::{Aim, ROWS, Row, row};
+pub use rows::{Aim, Row, row};
+pub use who::Who;
 
 /// Figures of all rounds.
 #[derive(Default)]
 pub struct Report {
-    figures: BTreeMap<(&'static str, Kind), Vec<f64>>,
+    figures: BTreeMap<(&'static str, Who), Vec<f64>>,
     loads: BTreeMap<&'static str, Vec<f64>>,
+    failures: Vec<String>,
 }
 
 /// Median and spread of a row's figures.
@@ -42,16 +44,16 @@ impl Spread {
 
 impl Report {
     /// Adds a figure and shows it.
-    pub fn add(&mut self, id: &'static str, kind: Kind, value: f64) -> anyhow::Result<()> {
+    pub fn add(&mut self, id: &'static str, who: Who, value: f64) -> anyhow::Result<()> {
         let row = row(id)?;
-        println!("  {:<26} {:<58} {value:>12.2} {}", kind.name(), row.what, row.unit);
-        self.figures.entry((id, kind)).or_default().push(value);
+        println!("  {:<26} {:<58} {value:>12.2} {}", who.name(), row.what, row.unit);
+        self.figures.entry((id, who)).or_default().push(value);
         Ok(())
     }
 
-    /// A row's figures for a broker.
-    pub fn spread(&self, id: &str, kind: Kind) -> Option<Spread> {
-        let figures = self.figures.iter().find(|((row, of), _)| *row == id && *of == kind)?.1;
+    /// A row's figures for a column.
+    pub fn spread(&self, id: &str, who: Who) -> Option<Spread> {
+        let figures = self.figures.iter().find(|((row, of), _)| *row == id && *of == who)?.1;
         Spread::of(figures)
     }
 
@@ -60,14 +62,25 @@ impl Report {
         self.loads.entry(scenario).or_default().push(percent);
     }
 
-    /// What other processes took, by scenario.
-    pub fn loads(&self) -> impl Iterator<Item = (&'static str, Spread)> {
-        self.loads.iter().filter_map(|(scenario, figures)| Some((*scenario, Spread::of(figures)?)))
+    /// What other processes took while a scenario ran.
+    pub fn load_of(&self, scenario: &str) -> Option<Spread> {
+        self.loads.get(scenario).and_then(|figures| Spread::of(figures))
+    }
+
+    /// Notes that a measurement failed, and shows it.
+    pub fn failed(&mut self, failure: String) {
+        println!("  FAILED: {failure}");
+        self.failures.push(failure);
+    }
+
+    /// Measurements that failed.
+    pub fn failures(&self) -> &[String] {
+        &self.failures
     }
 
     /// Whether anything was measured for a row.
     pub fn has(&self, id: &str) -> bool {
-        Kind::ALL.iter().any(|kind| self.spread(id, *kind).is_some())
+        self.figures.keys().any(|(row, _)| *row == id)
     }
 }
 
@@ -79,11 +92,11 @@ mod tests {
     fn the_median_of_an_even_count_lies_between_the_two_in_the_middle() -> anyhow::Result<()> {
         let mut report = Report::default();
         for value in [4.0, 1.0, 3.0, 9.0] {
-            report.add("sync.p50", Kind::Tidemill, value)?;
+            report.add("sync.p50", Who::TIDEMILL, value)?;
         }
         let spread = Spread { median: 3.5, min: 1.0, max: 9.0 };
-        assert_eq!(report.spread("sync.p50", Kind::Tidemill), Some(spread));
-        assert_eq!(report.spread("sync.p50", Kind::Kafka), None);
+        assert_eq!(report.spread("sync.p50", Who::TIDEMILL), Some(spread));
+        assert_eq!(report.spread("sync.p50", Who::KAFKA), None);
         Ok(())
     }
 }

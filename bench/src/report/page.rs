@@ -1,16 +1,19 @@
-//! The table of medians, as Markdown.
+//! The tables of medians, as Markdown.
 
 use std::fmt::Write;
 
-use super::{Aim, Machine, ROWS, Report, Row, Spread};
-use crate::peer::Kind;
+use super::judged::judged;
+use super::rows::{TABLES, Table};
+use super::{Machine, Report, Row, Spread};
 
 /// How it was measured.
 pub struct Run {
-    /// Rounds, each of all brokers in turn.
+    /// Rounds, each of everybody in turn.
     pub rounds: usize,
     /// The command that did it.
     pub command: String,
+    /// Arguments that a single scenario needs to be measured in the same way.
+    pub arguments: String,
     /// The day, as `YYYY-MM-DD`.
     pub day: String,
 }
@@ -20,30 +23,56 @@ pub fn page(report: &Report, machine: &Machine, run: &Run) -> String {
     let mut text = String::from(PREFACE);
     let _ = write!(
         text,
-        "\nMeasured {} with `{}` on {}; medians of {} rounds, smallest and largest in brackets.\n",
-        run.day, run.command, machine.line, run.rounds
+        "\nMeasured {} with `{}` on {}. Each figure is the median of {}, smallest and largest in brackets. The last \
+         column is the command that measures a row alone, and what processes that are no part of the measurement took \
+         of all cores meanwhile.\n",
+        run.day,
+        run.command,
+        machine.line,
+        if run.rounds == 1 { "one round".to_owned() } else { format!("{} rounds", run.rounds) },
     );
-    text.push_str("\n| what | unit | Tidemill | Kafka | Kafka, flush per message | aim | |\n|---|---|---|---|---|---|---|\n");
-    for row in ROWS.iter().filter(|row| report.has(row.id)) {
-        let cell = |kind| report.spread(row.id, kind).map_or_else(|| "–".to_owned(), shown);
-        let (aims, met) = judged(report, row);
-        let [ours, kafka, flush] = Kind::ALL.map(cell);
-        let _ =
-            writeln!(text, "| {} | {} | {ours} | {kafka} | {flush} | {aims} | {met} |", row.what, row.unit);
+    for table in TABLES {
+        write_table(&mut text, report, table, run);
     }
-    text.push_str(
-        "\nEach row alone: `bench/run.sh --only SCENARIO`, where the scenario is one of those below; beside it what \
-         other processes took of the machine meanwhile.\n\n| scenario | rows | other load, % of all cores |\n|---|---|---|\n",
-    );
-    for (scenario, load) in report.loads() {
-        let rows: Vec<&str> = ROWS
-            .iter()
-            .filter(|row| row.scenario == scenario && report.has(row.id))
-            .map(|row| row.what)
-            .collect();
-        let _ = writeln!(text, "| `{scenario}` | {} | {} |", rows.join("; "), shown(load));
+    if !report.failures().is_empty() {
+        text.push_str("\n## What failed\n\n");
+        report.failures().iter().for_each(|failure| text.push_str(&format!("- {failure}\n")));
     }
+    text.push_str(NOT_THERE_YET);
     text
+}
+
+fn write_table(text: &mut String, report: &Report, table: &Table, run: &Run) {
+    let rows: Vec<&Row> = table.rows.iter().filter(|row| report.has(row.id)).collect();
+    if rows.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = table.columns.iter().map(|who| who.name()).collect();
+    let _ = write!(
+        text,
+        "\n## {}\n\n{}\n\n| what | unit | {} | aim | | command; other load |\n|---|---|{}---|---|---|\n",
+        table.title,
+        table.preface,
+        names.join(" | "),
+        "---|".repeat(names.len()),
+    );
+    for row in rows {
+        let cell = |who| report.spread(row.id, who).map_or_else(|| "–".to_owned(), shown);
+        let cells: Vec<String> = table.columns.iter().map(|who| cell(*who)).collect();
+        let (aims, met) = judged(report, row);
+        let load = report.load_of(row.scenario).map_or_else(String::new, |load| {
+            format!("; {:.0} % ({:.0}–{:.0})", load.median, load.min, load.max)
+        });
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {aims} | {met} | `bench/run.sh --only {}{}`{load} |",
+            row.what,
+            row.unit,
+            cells.join(" | "),
+            row.scenario,
+            run.arguments,
+        );
+    }
 }
 
 const PREFACE: &str = "# Benchmarks
@@ -51,9 +80,16 @@ const PREFACE: &str = "# Benchmarks
 Written by `make bench`; not edited by hand. One load client, the same for all brokers, sends values of about 1 KiB of
 JSON (half of each random, which zstd takes to a quarter), without a codec, in batches of 64 KiB where nothing else is
 said, with five requests on their way on each connection and acks=all. Tidemill answers after fsync; Kafka with its
-defaults answers from the page cache; the third column is Kafka with `log.flush.interval.messages=1`. CPU and memory
+defaults answers from the page cache; a third column is Kafka with `log.flush.interval.messages=1`. CPU and memory
 of the brokers are the operating system's figures. A ratio counts only within a row: client and brokers share the
-machine's cores, and the disk is a virtual one.
+machine's cores, and the disk is a virtual one. Where an aim names no figure of another, it is absolute.
+";
+
+const NOT_THERE_YET: &str = "
+## What is not measured
+
+What is not there yet has no row: replication to other nodes, compaction, state and timers of functions, and the
+Iceberg catalog.
 ";
 
 fn shown(spread: Spread) -> String {
@@ -65,72 +101,24 @@ fn shown(spread: Spread) -> String {
     format!("**{:.digits$}** ({:.digits$}–{:.digits$})", spread.median, spread.min, spread.max)
 }
 
-/// A row's aims in words, and how far each was met.
-fn judged(report: &Report, row: &Row) -> (String, String) {
-    let mut aims = Vec::new();
-    let mut met = Vec::new();
-    for aim in row.aims {
-        aims.push(described(*aim));
-        if let Some((ratio, holds)) = held_against(report, row, *aim) {
-            met.push(format!("{} {}", ratio, if holds { "✓" } else { "missed" }));
-        }
-    }
-    (aims.join("; "), met.join("; "))
-}
-
-fn described(aim: Aim) -> String {
-    match aim {
-        Aim::AtLeast(times, kind) => format!("≥ {times} × {}", kind.name()),
-        Aim::AtMost(times, kind) => format!("≤ {times} × {}", kind.name()),
-        Aim::AtLeastOf(times, kind, of) => format!("≥ {times} × {}'s {of}", kind.name()),
-        Aim::AtMostPlus(more, of) => format!("≤ {of} + {more}"),
-        Aim::Below(bound) => format!("< {bound}"),
-        Aim::Within(share, of) => format!("within {:.0} % of {of}", share * 100.0),
-    }
-}
-
-fn held_against(report: &Report, row: &Row, aim: Aim) -> Option<(String, bool)> {
-    let median = |id: &str, kind| Some(report.spread(id, kind)?.median);
-    let ours = median(row.id, Kind::Tidemill)?;
-    let times = |ratio: f64| format!("{ratio:.2} ×");
-    Some(match aim {
-        Aim::AtLeast(least, kind) => {
-            let ratio = ours / median(row.id, kind)?;
-            (times(ratio), ratio >= least)
-        }
-        Aim::AtMost(most, kind) => {
-            let ratio = ours / median(row.id, kind)?;
-            (times(ratio), ratio <= most)
-        }
-        Aim::AtLeastOf(least, kind, of) => {
-            let ratio = ours / median(of, kind)?;
-            (times(ratio), ratio >= least)
-        }
-        Aim::AtMostPlus(more, of) => {
-            let above = ours - median(of, Kind::Tidemill)?;
-            (format!("+ {above:.0}"), above <= more)
-        }
-        Aim::Below(bound) => (String::new(), ours < bound),
-        Aim::Within(share, of) => {
-            let ratio = ours / median(of, Kind::Tidemill)?;
-            (times(ratio), (1.0 - share..=1.0 + share).contains(&ratio))
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Who;
 
     #[test]
     fn a_missed_aim_says_so() -> anyhow::Result<()> {
         let mut report = Report::default();
-        report.add("produce.1.rate", Kind::Tidemill, 140.0)?;
-        report.add("produce.1.rate", Kind::Kafka, 100.0)?;
-        report.add("produce.1.rate", Kind::KafkaFlush, 10.0)?;
-        let run = Run { rounds: 1, command: "make bench".into(), day: "2026-01-01".into() };
+        report.add("produce.1.rate", Who::TIDEMILL, 140.0)?;
+        report.add("produce.1.rate", Who::KAFKA, 100.0)?;
+        report.add("produce.1.rate", Who::KAFKA_FLUSH, 10.0)?;
+        report.failed("latency with Kafka: no disk".to_owned());
+        let command = "make bench".to_owned();
+        let run = Run { rounds: 1, command, arguments: " --rounds 1".into(), day: "2026-01-01".into() };
         let page = page(&report, &Machine { line: "1 core".into() }, &run);
         assert!(page.contains("1.40 × missed; 14.00 × ✓"), "{page}");
+        assert!(page.contains("`bench/run.sh --only produce --rounds 1`"), "{page}");
+        assert!(page.contains("- latency with Kafka: no disk"), "{page}");
         assert!(!page.contains("open loop"), "{page}");
         Ok(())
     }

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use anyhow::Context;
+use tidemill_codec_bench::payload;
 use tidemill_http_server::api::{ArchiveStatus, SealResult};
 
 use super::produce::RECORDS_PER_BATCH;
 use super::{Effort, Figures};
 use crate::load::consume::consume;
-use crate::load::payload;
 use crate::load::produce::{acknowledged, frame};
 use crate::load::wire::Wire;
 use crate::peer::Peer;

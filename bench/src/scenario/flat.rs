@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use tidemill_codec_bench::payload;
+
 use super::{Effort, Figures};
-use crate::load::payload;
 use crate::load::saturate::{Load, saturate};
 use crate::peer::Peer;
 

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tidemill_codec_bench::payload;
+
 use super::{Effort, Figures};
 use crate::load::latency::Latencies;
 use crate::load::paced::{self, Pace, Route};
-use crate::load::payload;
 use crate::load::produce::{acknowledged, frame};
 use crate::load::wire::Wire;
 use crate::peer::Peer;
@@ -29,7 +30,7 @@ pub(super) fn measure(peer: &mut Peer, effort: Effort, figures: &mut Figures<'_>
     figures.add("paced.p99", paced.percentile(0.99))?;
     figures.add("paced.p999", paced.percentile(0.999))?;
 
-    let route = Route { input: "end-to-end", output: "end-to-end", record: payload::single };
+    let route = Route { input: "end-to-end", output: "end-to-end", record: &payload::single };
     let mut both = paced::end_to_end(addr, route, Pace::new(1000, effort.load))?;
     figures.add("e2e.p50", both.percentile(0.50))?;
     figures.add("e2e.p99", both.percentile(0.99))?;

@@ -1,23 +1,29 @@
-//! What is measured, one file each. A scenario gets a broker with empty data and adds figures.
+//! What is measured, one file each. A scenario gets a broker with empty data, or none, and adds figures.
 
+mod codecs;
 mod connections;
 mod consume;
 mod flat;
+mod functions;
 mod groups;
 mod latency;
 mod memory;
 mod partitions;
 mod produce;
 mod raw;
+mod start;
 mod steady;
+mod tools;
 mod transactions;
 mod transform;
 
 use std::path::Path;
 use std::time::Duration;
 
-use crate::peer::{Kind, Peer, Settings};
-use crate::report::{OtherLoad, Report, own_cpu_s};
+use anyhow::Context;
+
+use crate::peer::{Kind, Peer, Place, Settings};
+use crate::report::{OtherLoad, Report, Who, own_cpu_s};
 
 /// How long things take.
 #[derive(Clone, Copy)]
@@ -28,27 +34,39 @@ pub struct Effort {
     pub steady: Duration,
 }
 
-/// Figures of one broker in one round.
+/// Figures of one measurement.
 pub struct Figures<'a> {
     report: &'a mut Report,
-    kind: Kind,
+    /// Whose they are, if nothing else is said.
+    who: Who,
 }
 
 impl Figures<'_> {
     fn add(&mut self, id: &'static str, value: f64) -> anyhow::Result<()> {
-        self.report.add(id, self.kind, value)
+        self.add_of(self.who, id, value)
+    }
+
+    fn add_of(&mut self, who: Who, id: &'static str, value: f64) -> anyhow::Result<()> {
+        self.report.add(id, who, value)
     }
 }
 
-type Measure = fn(&mut Peer, Effort, &mut Figures<'_>) -> anyhow::Result<()>;
+/// How to measure.
+enum Measure {
+    /// Without a broker, in a folder on the disk that is measured.
+    Alone(fn(&Path, Effort, &mut Figures<'_>) -> anyhow::Result<()>),
+    /// Each of these brokers with these settings, one after another.
+    Brokers(
+        &'static [Kind],
+        Settings<'static>,
+        fn(&mut Peer, Effort, &mut Figures<'_>) -> anyhow::Result<()>,
+    ),
+}
 
 /// A scenario.
 pub struct Scenario {
     /// What `--only` calls it.
     pub name: &'static str,
-    settings: Settings<'static>,
-    /// Who takes part.
-    kinds: &'static [Kind],
     measure: Measure,
 }
 
@@ -59,13 +77,20 @@ const DEFAULTS: Settings<'static> = Settings { tidemill: &[], kafka: &[] };
 /// Mapped index files of 10 MiB for each partition would distort what Kafka takes.
 const SMALL_INDEXES: Settings<'static> =
     Settings { tidemill: &[], kafka: &[("log.index.size.max.bytes", "131072")] };
-/// Both delete what is beyond a bound: ours from the log after sealing, Kafka what retention leaves.
+/// Both delete what is beyond a bound: ours from the log after sealing and then from the archive, Kafka from its log.
 const BOUNDED: Settings<'static> = Settings {
-    tidemill: &[("hot.bytes", "2147483648"), ("log.segment.bytes", "134217728")],
+    tidemill: &[
+        ("hot.bytes", "2147483648"),
+        ("log.segment.bytes", "134217728"),
+        ("log.retention.bytes", "1073741824"),
+        ("log.retention.check.interval.ms", "5000"),
+        ("log.segment.delete.delay.ms", "1000"),
+    ],
     kafka: &[
         ("log.segment.bytes", "134217728"),
-        ("log.retention.bytes", "268435456"),
+        ("log.retention.bytes", "1073741824"),
         ("log.retention.check.interval.ms", "5000"),
+        ("log.segment.delete.delay.ms", "1000"),
     ],
 };
 /// A group is not held back for members that may come.
@@ -74,57 +99,91 @@ const NO_DELAY: Settings<'static> = Settings {
     kafka: &[("group.initial.rebalance.delay.ms", "0")],
 };
 const BOTH: &[Kind] = &[Kind::Tidemill, Kind::Kafka];
-const OURS: &[Kind] = &[Kind::Tidemill];
+const ALL: &[Kind] = &Kind::ALL;
 
 /// All scenarios, in the order of a round.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "raw", settings: DEFAULTS, kinds: OURS, measure: raw::measure },
-    Scenario { name: "start", settings: DEFAULTS, kinds: BOTH, measure: |_, _, _| Ok(()) },
-    Scenario { name: "latency", settings: HOT, kinds: BOTH, measure: latency::measure },
-    Scenario { name: "produce", settings: HOT, kinds: &Kind::ALL, measure: produce::measure },
-    Scenario { name: "consume", settings: HOT, kinds: BOTH, measure: consume::measure },
-    Scenario { name: "flat", settings: HOT, kinds: BOTH, measure: flat::measure },
-    Scenario { name: "partitions", settings: SMALL_INDEXES, kinds: &Kind::ALL, measure: partitions::measure },
-    Scenario { name: "connections", settings: DEFAULTS, kinds: BOTH, measure: connections::measure },
-    Scenario { name: "groups", settings: NO_DELAY, kinds: BOTH, measure: groups::measure },
-    Scenario { name: "transactions", settings: DEFAULTS, kinds: &Kind::ALL, measure: transactions::measure },
-    Scenario { name: "transform", settings: DEFAULTS, kinds: BOTH, measure: transform::measure },
-    Scenario { name: "steady", settings: BOUNDED, kinds: BOTH, measure: steady::measure },
+    alone("raw", raw::measure),
+    alone("codecs", codecs::measure),
+    alone("functions", functions::measure),
+    brokers("start", BOTH, DEFAULTS, start::measure),
+    brokers("latency", BOTH, HOT, latency::measure),
+    brokers("produce", ALL, HOT, produce::measure),
+    brokers("consume", BOTH, HOT, consume::measure),
+    brokers("flat", BOTH, HOT, flat::measure),
+    brokers("partitions", ALL, SMALL_INDEXES, partitions::measure),
+    brokers("connections", BOTH, DEFAULTS, connections::measure),
+    brokers("groups", BOTH, NO_DELAY, groups::measure),
+    brokers("transactions", ALL, DEFAULTS, transactions::measure),
+    brokers("transform", BOTH, DEFAULTS, transform::measure),
+    brokers("tools", ALL, HOT, tools::measure),
+    brokers("steady", BOTH, BOUNDED, steady::measure),
 ];
 
+const fn alone(
+    name: &'static str,
+    measure: fn(&Path, Effort, &mut Figures<'_>) -> anyhow::Result<()>,
+) -> Scenario {
+    Scenario { name, measure: Measure::Alone(measure) }
+}
+
+const fn brokers(
+    name: &'static str,
+    kinds: &'static [Kind],
+    settings: Settings<'static>,
+    measure: fn(&mut Peer, Effort, &mut Figures<'_>) -> anyhow::Result<()>,
+) -> Scenario {
+    Scenario { name, measure: Measure::Brokers(kinds, settings, measure) }
+}
+
 impl Scenario {
-    /// Measures everybody who takes part, one after another.
+    /// Measures everybody who takes part, one after another; a failure of one is noted and keeps no other from it.
     ///
-    /// With `only`, nobody else; `backwards` for every second round, so that nobody is always first.
-    pub fn run(
-        &self,
-        dir: &Path,
-        effort: Effort,
-        only: &[Kind],
-        backwards: bool,
-        report: &mut Report,
-    ) -> anyhow::Result<()> {
+    /// With `only`, no other broker; `backwards` for every second round, so that nobody is always first.
+    pub fn run(&self, place: &Place, effort: Effort, only: &[Kind], backwards: bool, report: &mut Report) {
         println!("\n== {}", self.name);
-        let mut kinds: Vec<Kind> = self.kinds.to_vec();
-        kinds.retain(|kind| only.is_empty() || only.contains(kind));
-        if backwards {
-            kinds.reverse();
-        }
-        for kind in &kinds {
-            memory::touch();
-            let load = OtherLoad::begin();
-            let own_before = own_cpu_s();
-            let (mut peer, took) = Peer::start(*kind, dir, self.settings)?;
-            let mut figures = Figures { report, kind: *kind };
-            if self.name == "start" {
-                figures.add("start", took.as_secs_f64() * 1e3)?;
+        match &self.measure {
+            Measure::Alone(measure) => {
+                let (load, own_before) = (OtherLoad::begin(), own_cpu_s());
+                let measured = measure(&place.data, effort, &mut Figures { report, who: Who::TIDEMILL });
+                report.other_load(self.name, load.percent(own_cpu_s() - own_before));
+                if let Err(error) = measured {
+                    report.failed(format!("{}: {error:#}", self.name));
+                }
             }
-            (self.measure)(&mut peer, effort, &mut figures)?;
-            let ours = own_cpu_s() - own_before + peer.usage()?.cpu_s;
-            report.other_load(self.name, load.percent(ours));
-            peer.end()?;
+            Measure::Brokers(kinds, settings, measure) => {
+                let mut kinds: Vec<Kind> = kinds.to_vec();
+                kinds.retain(|kind| only.is_empty() || only.contains(kind));
+                if backwards {
+                    kinds.reverse();
+                }
+                for kind in kinds {
+                    let measured = self.run_with(kind, place, *settings, report, |peer, figures| {
+                        measure(peer, effort, figures)
+                    });
+                    if let Err(error) = measured {
+                        report.failed(format!("{} with {}: {error:#}", self.name, kind.name()));
+                    }
+                }
+            }
         }
-        Ok(())
+    }
+
+    fn run_with(
+        &self,
+        kind: Kind,
+        place: &Place,
+        settings: Settings<'_>,
+        report: &mut Report,
+        measure: impl FnOnce(&mut Peer, &mut Figures<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        memory::touch();
+        let (load, own_before) = (OtherLoad::begin(), own_cpu_s());
+        let mut peer = Peer::start(kind, place, settings)?;
+        measure(&mut peer, &mut Figures { report, who: kind.into() })
+            .with_context(|| format!("the broker's log is {}", peer.log("broker").display()))?;
+        report.other_load(self.name, load.percent(own_cpu_s() - own_before + peer.usage()?.cpu_s));
+        peer.end()
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use tidemill_codec_bench::payload;
+
 use super::{Effort, Figures, mib};
-use crate::load::payload;
 use crate::load::produce::{acknowledged, frame_of};
 use crate::load::wire::{Frame, Wire};
 use crate::peer::Peer;

@@ -2,17 +2,19 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::Instant;
 
 use super::{Effort, Figures};
 use crate::load::latency::Latencies;
-use crate::peer::Peer;
+use crate::report::Who;
 
 const SAMPLES: u64 = 3000;
 
-/// Appends 1 KiB and syncs, again and again, beside the broker's data.
-pub(super) fn measure(peer: &mut Peer, _: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
-    let file = File::create(peer.dir().join("raw"))?;
+/// Appends 1 KiB and syncs, again and again, where the brokers' data will be.
+pub(super) fn measure(dir: &Path, _: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
+    let path = dir.join("raw");
+    let file = File::create(&path)?;
     let block = [7_u8; 1024];
     let mut latencies = Latencies::default();
     for index in 0..SAMPLES {
@@ -21,6 +23,7 @@ pub(super) fn measure(peer: &mut Peer, _: Effort, figures: &mut Figures<'_>) -> 
         file.sync_data()?;
         latencies.add(started.elapsed());
     }
-    figures.add("raw.p50", latencies.percentile(0.50))?;
-    figures.add("raw.p99", latencies.percentile(0.99))
+    std::fs::remove_file(path)?;
+    figures.add_of(Who::Raw, "raw.p50", latencies.percentile(0.50))?;
+    figures.add_of(Who::Raw, "raw.p99", latencies.percentile(0.99))
 }

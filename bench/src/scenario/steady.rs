@@ -1,9 +1,10 @@
 //! Producing for so long that everything behind it happens as well: sealing and deletion of the log
 //! on our side, deletion of segments on Kafka's.
 
+use tidemill_codec_bench::payload;
+
 use super::produce::RECORDS_PER_BATCH;
 use super::{Effort, Figures};
-use crate::load::payload;
 use crate::load::saturate::{Load, saturate};
 use crate::peer::Peer;
 
@@ -21,7 +22,13 @@ pub(super) fn measure(peer: &mut Peer, effort: Effort, figures: &mut Figures<'_>
         batches: &batches,
     };
     let before = peer.usage()?;
-    let done = saturate(&load)?;
+    let mut done = saturate(&load)?;
     figures.add("steady.rate", done.mb_per_s())?;
-    figures.add("steady.cpu", (peer.usage()?.cpu_s - before.cpu_s) / done.gb())
+    figures.add("steady.cpu", (peer.usage()?.cpu_s - before.cpu_s) / done.gb())?;
+    figures.add("steady.p99", done.latencies.percentile(0.99))?;
+    if let Some((broker, runtime)) = peer.tidemill() {
+        let sealed = runtime.block_on(broker.metric("tidemill_seal_bytes_total", &[]))?;
+        figures.add("steady.sealed", 100.0 * sealed / done.bytes as f64)?;
+    }
+    Ok(())
 }

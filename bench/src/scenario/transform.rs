@@ -1,30 +1,28 @@
 //! A transform end to end: records in, late-flights, records out, exactly once. Ours is the example
 //! function inside the broker; the peer is the same program as a Kafka Streams application.
 
+mod case;
 mod ours;
 mod streams;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidemill_records::{BatchBuilder, BatchFacts, Compression};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tidemill_codec_bench::payload::{self, Size};
 
+use self::case::{CASES, Case};
 use super::{Effort, Figures};
+use crate::load::latency::Latencies;
 use crate::load::paced::{self, Pace, Route};
-use crate::load::payload;
 use crate::load::produce::{acknowledged, frame};
 use crate::load::wire::Wire;
 use crate::peer::{Kind, Peer};
 
-const INPUT: &str = "flights";
-const OUTPUT: &str = "flights.late";
-const BATCHES: usize = 2000;
-const RECORDS_PER_BATCH: i32 = 1000;
-const RECORDS: i64 = BATCHES as i64 * RECORDS_PER_BATCH as i64;
-/// From here on it counts: compilers have seen the code.
-const WARM: i64 = RECORDS / 4;
+const PER_SECOND: u32 = 1000;
 
-/// A program that transforms [`INPUT`] into [`OUTPUT`].
+/// A program that transforms a case's input into its output.
 trait Application {
     /// How many records it is done with.
     fn position(&mut self, peer: &Peer) -> anyhow::Result<i64>;
@@ -32,30 +30,55 @@ trait Application {
     fn cpu_s(&self) -> anyhow::Result<f64>;
 }
 
+pub(super) fn measure(peer: &mut Peer, effort: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
+    for case in &CASES {
+        measure_case(peer, case, effort, figures)?;
+    }
+    Ok(())
+}
+
 /// Starts the program over records that are there already and waits until it has caught up; then
 /// sends records one by one.
-pub(super) fn measure(peer: &mut Peer, effort: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
-    for topic in [INPUT, OUTPUT] {
+fn measure_case(peer: &Peer, case: &Case, effort: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
+    for topic in [case.input, case.output, case.plain] {
         peer.create(topic, 1)?;
     }
-    fill(peer)?;
+    fill(peer, case)?;
     let mut application: Box<dyn Application> = match peer.kind {
-        Kind::Tidemill => Box::new(ours::Function::deploy(peer)?),
-        Kind::Kafka | Kind::KafkaFlush => Box::new(streams::Process::start(peer)?),
+        Kind::Tidemill => Box::new(ours::Function::deploy(peer, case)?),
+        Kind::Kafka | Kind::KafkaFlush => Box::new(streams::Process::start(peer, case)?),
     };
-    let (warm, warm_at) = reaches(application.as_mut(), peer, WARM)?;
+    let all = case.records();
+    // From a quarter on it counts: compilers have seen the code.
+    let (warm, warm_at) = reaches(application.as_mut(), peer, all / 4)?;
     let before = peer.usage()?.cpu_s + application.cpu_s()?;
-    let started = Instant::now();
-    let (done, _) = reaches(application.as_mut(), peer, RECORDS)?;
+    let (done, done_at) = reaches(application.as_mut(), peer, all)?;
     let records = (done - warm) as f64;
-    let elapsed = started.duration_since(warm_at) + started.elapsed();
-    figures.add("transform.rate", records / elapsed.as_secs_f64())?;
-    figures.add("transform.cpu", records / (peer.usage()?.cpu_s + application.cpu_s()? - before))?;
+    figures.add(case.rate, records / (done_at - warm_at).as_secs_f64())?;
+    figures.add(case.cpu, records / (peer.usage()?.cpu_s + application.cpu_s()? - before))?;
 
-    let route = Route { input: INPUT, output: OUTPUT, record: |number| flights(&[number]) };
-    let mut latencies = paced::end_to_end(peer.addr(), route, Pace::new(1000, effort.load))?;
-    figures.add("transform.p50", latencies.percentile(0.50))?;
-    figures.add("transform.p99", latencies.percentile(0.99))
+    let mut plain = latencies(peer, case, case.plain, case.plain, effort)?;
+    let mut through = latencies(peer, case, case.input, case.output, effort)?;
+    for (row, share) in [(case.p50, 0.50), (case.p99, 0.99)] {
+        figures.add(row, through.percentile(share) - plain.percentile(share))?;
+    }
+    Ok(())
+}
+
+fn latencies(
+    peer: &Peer,
+    case: &Case,
+    input: &str,
+    output: &str,
+    effort: Effort,
+) -> anyhow::Result<Latencies> {
+    let size = case.size;
+    let record = |number| flights(&[number], size);
+    paced::end_to_end(
+        peer.addr(),
+        Route { input, output, record: &record },
+        Pace::new(PER_SECOND, effort.load),
+    )
 }
 
 /// Waits until so many records are done; answers how many are, and when that was found.
@@ -71,27 +94,23 @@ fn reaches(application: &mut dyn Application, peer: &Peer, records: i64) -> anyh
     anyhow::bail!("the transform did not get to record {records}")
 }
 
-fn fill(peer: &Peer) -> anyhow::Result<()> {
+fn fill(peer: &Peer, case: &Case) -> anyhow::Result<()> {
     let mut wire = Wire::connect(peer.addr())?;
-    let numbers: Vec<u32> = (0..RECORDS_PER_BATCH.unsigned_abs()).collect();
-    let mut frame = frame(INPUT, 0, flights(&numbers)?)?;
-    for _ in 0..BATCHES {
+    let numbers: Vec<u32> = (0..case.records_per_batch).collect();
+    let mut frame = frame(case.input, 0, flights(&numbers, case.size)?)?;
+    for _ in 0..case.batches {
         wire.send(&mut frame)?;
         acknowledged(&mut wire)?;
     }
     Ok(())
 }
 
-/// Flights of about 100 bytes, keyed by their number. Alone, a flight is late; of many, 40 % are.
-fn flights(numbers: &[u32]) -> anyhow::Result<Bytes> {
-    let mut builder =
-        BatchBuilder::new(BatchFacts { base_timestamp: payload::now_ms()?, ..BatchFacts::default() });
-    for (delta, number) in (0..).zip(numbers) {
+/// Flights, keyed by their number. Alone, a flight is late; of many, 40 % are.
+fn flights(numbers: &[u32], size: Size) -> anyhow::Result<Bytes> {
+    let mut random = StdRng::seed_from_u64(1);
+    let values = numbers.iter().map(|number| {
         let delay = if numbers.len() == 1 { 99 } else { number % 100 };
-        let value = format!(
-            r#"{{"year":2013,"month":1,"day":2,"dep_delay":{delay},"carrier":"UA","flight":{number},"origin":"EWR","dest":"IAH"}}"#,
-        );
-        builder.push(delta, 0, Some(&number.to_be_bytes()), Some(value.as_bytes()), &[]);
-    }
-    Ok(builder.build(Compression::None)?.into_bytes())
+        (*number, payload::flight(&mut random, *number, delay, size))
+    });
+    Ok(payload::batch_of(0, values)?.into_bytes())
 }

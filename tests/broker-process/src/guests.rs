@@ -8,20 +8,20 @@ use tidemill_http_server::api::{DeployFunction, FunctionDetail, FunctionLimits, 
 
 use crate::Broker;
 
-/// Builds an example function; quick where nothing changed.
+/// Builds a function, whose project is a folder of this repository; quick where nothing changed.
 ///
 /// # Errors
 /// With the build's output, if it fails.
-pub fn build(example: &str) -> anyhow::Result<Vec<u8>> {
+pub fn build(project: &str) -> anyhow::Result<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let output = Command::new(root.join("scripts/build-guest.sh"))
-        .arg(root.join("examples").join(example))
+        .arg(root.join(project))
         .env_remove("CARGO_TARGET_DIR")
         .output()
         .context("scripts/build-guest.sh cannot be run")?;
     ensure!(
         output.status.success(),
-        "{example} does not build:\n{}",
+        "{project} does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     let stdout = String::from_utf8(output.stdout)?;

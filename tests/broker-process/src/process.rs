@@ -18,6 +18,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(120);
 /// A broker over a data directory that outlives it.
 pub struct Broker {
     data_dir: PathBuf,
+    log: PathBuf,
     settings: Vec<(String, String)>,
     /// Where it serves Kafka; the same after each restart, as clients expect.
     pub kafka_addr: String,
@@ -28,7 +29,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker that is not started yet.
+    /// A broker that is not started yet; its log will be beside its data.
     ///
     /// # Errors
     /// If no port is free.
@@ -37,6 +38,7 @@ impl Broker {
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Ok(Self {
             data_dir: data_dir.to_owned(),
+            log: data_dir.with_extension("log"),
             settings,
             kafka_addr: free_address()?,
             http_addr: free_address()?,
@@ -45,13 +47,19 @@ impl Broker {
         })
     }
 
+    /// Writes its log to another file.
+    #[must_use]
+    pub fn log_to(mut self, log: PathBuf) -> Self {
+        self.log = log;
+        self
+    }
+
     /// Starts it and waits until it is ready; answers how long that took.
     ///
     /// # Errors
     /// If it ends or is not ready in time; its log says why.
     pub async fn start(&mut self) -> anyhow::Result<Duration> {
-        let log = self.data_dir.with_extension("log");
-        let log = File::options().create(true).append(true).open(log)?;
+        let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(binary()?);
         command.arg("serve").arg("--data-dir").arg(&self.data_dir);
         command.args(["--kafka-addr", &self.kafka_addr, "--http-addr", &self.http_addr]);
@@ -61,22 +69,20 @@ impl Broker {
         command.env_remove("BROKER_BINARY").stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
         let started = Instant::now();
-        let mut child = command.spawn().context("the broker cannot be started")?;
+        // Kept at once: whoever drops this ends the process, also one that never got ready.
+        let child = self.process.insert(command.spawn().context("the broker cannot be started")?);
         while started.elapsed() < READY_TIMEOUT {
             if let Some(status) = child.try_wait()? {
-                bail!(
-                    "the broker ended with {status}; see {}",
-                    self.data_dir.with_extension("log").display()
-                );
+                self.process = None;
+                bail!("the broker ended with {status}; see {}", self.log.display());
             }
-            let ready = self.http.get(self.url("/health/ready")).send().await;
+            let ready = self.http.get(format!("http://{}/health/ready", self.http_addr)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
-                self.process = Some(child);
                 return Ok(started.elapsed());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        bail!("the broker was not ready within {READY_TIMEOUT:?}")
+        bail!("the broker was not ready within {READY_TIMEOUT:?}; see {}", self.log.display())
     }
 
     /// `kill -9`.

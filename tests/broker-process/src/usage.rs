@@ -10,6 +10,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub struct Usage {
     /// User and system time of all threads, in seconds.
     pub cpu_s: f64,
+    /// User and system time of children that have ended and were waited for, in seconds.
+    pub children_cpu_s: f64,
     /// Resident memory now, in bytes.
     pub resident_bytes: u64,
     /// Highest resident memory so far, in bytes.
@@ -27,8 +29,9 @@ impl Usage {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
         // The name in parentheses may hold anything, so fields are counted behind it.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |index: usize| -> anyhow::Result<f64> {
-            Ok(fields.get(index).context("a short /proc/PID/stat")?.parse()?)
+        let seconds = |index: usize| -> anyhow::Result<f64> {
+            let ticks: f64 = fields.get(index).context("a short /proc/PID/stat")?.parse()?;
+            Ok(ticks / TICKS_PER_SECOND)
         };
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let value = |name: &str| -> anyhow::Result<u64> {
@@ -39,7 +42,8 @@ impl Usage {
             Ok(line.split_whitespace().next().context("no value")?.parse()?)
         };
         Ok(Self {
-            cpu_s: (ticks(11)? + ticks(12)?) / TICKS_PER_SECOND,
+            cpu_s: seconds(11)? + seconds(12)?,
+            children_cpu_s: seconds(13)? + seconds(14)?,
             resident_bytes: value("VmRSS:")? * 1024,
             peak_resident_bytes: value("VmHWM:")? * 1024,
             threads: value("Threads:")?,

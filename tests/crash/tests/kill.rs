@@ -67,8 +67,10 @@ async fn run(kills: Kills, dir: &Path) -> anyhow::Result<()> {
 }
 
 async fn prepare(broker: &Broker, receiver: &Receiver) -> anyhow::Result<()> {
-    let (late_flights, webhook) =
-        tokio::task::spawn_blocking(|| (guests::build("late-flights"), guests::build("webhook"))).await?;
+    let (late_flights, webhook) = tokio::task::spawn_blocking(|| {
+        (guests::build("examples/late-flights"), guests::build("examples/webhook"))
+    })
+    .await?;
     let topic = serde_json::json!({"name": "flights", "partitions": PARTITIONS, "configs": {"segment.bytes": "1048576"}});
     let _: serde_json::Value = broker.post("/v1/topics", &topic).await?;
     guests::deploy(broker, "late-flights", late_flights?, guests::deployment("flights", &["flights.late"]))

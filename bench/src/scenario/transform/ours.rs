@@ -4,27 +4,32 @@ use anyhow::Context;
 use tidemill_broker_process::guests;
 use tidemill_http_server::api::FunctionDetail;
 
-use super::{Application, INPUT, OUTPUT, RECORDS};
+use super::{Application, Case};
 use crate::peer::Peer;
 
-const NAME: &str = "late-flights";
+const PROJECT: &str = "examples/late-flights";
 
-pub(super) struct Function;
+pub(super) struct Function {
+    name: &'static str,
+    records: i64,
+}
 
 impl Function {
-    pub(super) fn deploy(peer: &Peer) -> anyhow::Result<Function> {
+    pub(super) fn deploy(peer: &Peer, case: &Case) -> anyhow::Result<Function> {
         let (broker, runtime) = peer.tidemill().context("only ours runs WebAssembly")?;
-        let module = guests::build(NAME)?;
-        runtime.block_on(guests::deploy(broker, NAME, module, guests::deployment(INPUT, &[OUTPUT])))?;
-        Ok(Function)
+        let module = guests::build(PROJECT)?;
+        let deployment = guests::deployment(case.input, &[case.output]);
+        runtime.block_on(guests::deploy(broker, case.name, module, deployment))?;
+        Ok(Function { name: case.name, records: case.records() })
     }
 }
 
 impl Application for Function {
     fn position(&mut self, peer: &Peer) -> anyhow::Result<i64> {
         let (broker, runtime) = peer.tidemill().context("only ours runs WebAssembly")?;
-        let function: FunctionDetail = runtime.block_on(broker.get(&format!("/v1/functions/{NAME}")))?;
-        Ok(RECORDS - function.instances.iter().map(|instance| instance.lag).sum::<i64>())
+        let function: FunctionDetail =
+            runtime.block_on(broker.get(&format!("/v1/functions/{}", self.name)))?;
+        Ok(self.records - function.instances.iter().map(|instance| instance.lag).sum::<i64>())
     }
 
     /// It is a part of the broker.

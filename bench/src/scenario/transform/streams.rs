@@ -9,30 +9,34 @@ use kafka_protocol::messages::{GroupId, OffsetFetchRequest};
 use kafka_protocol::protocol::StrBytes;
 use tidemill_broker_process::Usage;
 
-use super::{Application, INPUT, OUTPUT};
+use super::{Application, Case};
 use crate::load::wire::Wire;
 use crate::peer::{Peer, topic_name};
 
 /// The newest version with one group to a request.
 const OFFSET_FETCH_VERSION: i16 = 7;
-/// Its application id is its group.
-const GROUP: &str = "late-flights";
+/// Its log.
+const LOG: &str = "streams";
 
 pub(super) struct Process {
+    /// Its application id, which is its group.
+    name: &'static str,
+    input: &'static str,
     child: Child,
     wire: Wire,
 }
 
 impl Process {
-    pub(super) fn start(peer: &Peer) -> anyhow::Result<Process> {
+    pub(super) fn start(peer: &Peer, case: &Case) -> anyhow::Result<Process> {
         let class_path = std::env::var("STREAMS_CLASSPATH")
             .context("STREAMS_CLASSPATH is not set; bench/run.sh sets it")?;
-        let log = File::create(peer.dir().join("streams.log"))?;
+        let log = File::create(peer.log(LOG))?;
         let mut command = Command::new("java");
-        command.args(["-Xmx512m", "-cp", &class_path, "LateFlights", peer.addr(), INPUT, OUTPUT]);
-        command.arg(peer.dir().join("streams-state"));
+        command.args(["-Xmx512m", "-cp", &class_path, "LateFlights", peer.addr()]);
+        command.args([case.name, case.input, case.output]).arg(peer.dir().join("streams-state"));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        Ok(Process { child: command.spawn()?, wire: Wire::connect(peer.addr())? })
+        let child = command.spawn().context("java cannot be started")?;
+        Ok(Process { name: case.name, input: case.input, child, wire: Wire::connect(peer.addr())? })
     }
 }
 
@@ -40,12 +44,13 @@ impl Application for Process {
     /// What its group has committed; nothing before the coordinator is there.
     fn position(&mut self, peer: &Peer) -> anyhow::Result<i64> {
         if let Some(status) = self.child.try_wait()? {
-            bail!("the application ended with {status}; see {}", peer.dir().join("streams.log").display());
+            bail!("the application ended with {status}; see {}", peer.log(LOG).display());
         }
-        let topic =
-            OffsetFetchRequestTopic::default().with_name(topic_name(INPUT)).with_partition_indexes(vec![0]);
+        let topic = OffsetFetchRequestTopic::default()
+            .with_name(topic_name(self.input))
+            .with_partition_indexes(vec![0]);
         let request = OffsetFetchRequest::default()
-            .with_group_id(GroupId(StrBytes::from_static_str(GROUP)))
+            .with_group_id(GroupId(StrBytes::from_static_str(self.name)))
             .with_topics(Some(vec![topic]));
         let answer = self.wire.call(&request, OFFSET_FETCH_VERSION)?;
         let part = answer.topics.first().and_then(|topic| topic.partitions.first());
