@@ -42,10 +42,14 @@ pub fn patiently(mut ask: impl FnMut() -> anyhow::Result<i16>) -> anyhow::Result
     loop {
         match ask()? {
             0 => return Ok(()),
-            COORDINATOR_LOAD_IN_PROGRESS | COORDINATOR_NOT_AVAILABLE | NOT_COORDINATOR
-                if started.elapsed() < PATIENCE => {}
+            code if is_coming_up(code) && started.elapsed() < PATIENCE => {}
             code => bail!("the coordinator answers with error {code}"),
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Whether an error says that the coordinator is not ready yet.
+pub fn is_coming_up(code: i16) -> bool {
+    matches!(code, COORDINATOR_LOAD_IN_PROGRESS | COORDINATOR_NOT_AVAILABLE | NOT_COORDINATOR)
 }

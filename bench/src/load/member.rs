@@ -80,6 +80,7 @@ impl Member<'_> {
     }
 
     fn join(&mut self) -> anyhow::Result<JoinGroupResponse> {
+        let started = Instant::now();
         loop {
             let protocol = JoinGroupRequestProtocol::default()
                 .with_name(StrBytes::from_static_str("range"))
@@ -96,6 +97,10 @@ impl Member<'_> {
             match answer.error_code {
                 0 => return Ok(answer),
                 MEMBER_ID_REQUIRED | REBALANCE_IN_PROGRESS => {}
+                // Kafka names the coordinator somewhat earlier than it coordinates.
+                code if coordinator::is_coming_up(code) && started.elapsed() < PATIENCE => {
+                    std::thread::sleep(HEARTBEAT);
+                }
                 code => bail!("joining: error {code}"),
             }
         }

@@ -67,10 +67,12 @@ impl Report {
         self.loads.get(scenario).and_then(|figures| Spread::of(figures))
     }
 
-    /// Notes that a measurement failed, and shows it.
-    pub fn failed(&mut self, failure: String) {
+    /// Notes that a measurement failed, and shows it. Paths are named from here on: the page is for others, too.
+    pub fn failed(&mut self, failure: &str) {
         println!("  FAILED: {failure}");
-        self.failures.push(failure);
+        let here =
+            std::env::current_dir().map_or_else(|_| String::new(), |dir| format!("{}/", dir.display()));
+        self.failures.push(if here.is_empty() { failure.to_owned() } else { failure.replace(&here, "") });
     }
 
     /// Measurements that failed.

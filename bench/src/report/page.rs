@@ -112,7 +112,7 @@ mod tests {
         report.add("produce.1.rate", Who::TIDEMILL, 140.0)?;
         report.add("produce.1.rate", Who::KAFKA, 100.0)?;
         report.add("produce.1.rate", Who::KAFKA_FLUSH, 10.0)?;
-        report.failed("latency with Kafka: no disk".to_owned());
+        report.failed("latency with Kafka: no disk");
         let command = "make bench".to_owned();
         let run = Run { rounds: 1, command, arguments: " --rounds 1".into(), day: "2026-01-01".into() };
         let page = page(&report, &Machine { line: "1 core".into() }, &run);

@@ -148,7 +148,7 @@ impl Scenario {
                 let measured = measure(&place.data, effort, &mut Figures { report, who: Who::TIDEMILL });
                 report.other_load(self.name, load.percent(own_cpu_s() - own_before));
                 if let Err(error) = measured {
-                    report.failed(format!("{}: {error:#}", self.name));
+                    report.failed(&format!("{}: {error:#}", self.name));
                 }
             }
             Measure::Brokers(kinds, settings, measure) => {
@@ -162,7 +162,7 @@ impl Scenario {
                         measure(peer, effort, figures)
                     });
                     if let Err(error) = measured {
-                        report.failed(format!("{} with {}: {error:#}", self.name, kind.name()));
+                        report.failed(&format!("{} with {}: {error:#}", self.name, kind.name()));
                     }
                 }
             }
