@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidemill_broker::BrokerConfig;
 use tidemill_groups::{
     CommitRequest, CommittedOffset, JoinRequest, LeaveRequest, LeavingMember, OffsetKey, Protocol,
     SyncRequest,
@@ -110,15 +111,17 @@ async fn until_offsets(node: &Node, group: &str, count: usize) {
     panic!("{group} has {} offsets, not {count}", offsets(node, group).await);
 }
 
+/// Offsets are kept for an hour.
+fn forgetful(config: &mut BrokerConfig) {
+    small(config);
+    config.group_initial_rebalance_delay_ms = 0;
+    config.offsets_retention_minutes = 60;
+    config.offsets_retention_check_interval_ms = 10;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn offsets_that_nobody_needs_expire() {
-    let node = Node::with(|config| {
-        small(config);
-        config.group_initial_rebalance_delay_ms = 0;
-        config.offsets_retention_minutes = 60;
-        config.offsets_retention_check_interval_ms = 10;
-    })
-    .await;
+    let node = Node::with(forgetful).await;
     for topic in ["used", "dropped", "deleted"] {
         node.create(topic, 1).await;
     }
@@ -161,13 +164,7 @@ async fn offsets_that_nobody_needs_expire() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn offsets_expire_when_their_client_said_so() {
-    let node = Node::with(|config| {
-        small(config);
-        config.group_initial_rebalance_delay_ms = 0;
-        config.offsets_retention_minutes = 60;
-        config.offsets_retention_check_interval_ms = 10;
-    })
-    .await;
+    let node = Node::with(forgetful).await;
     for topic in ["used", "dropped"] {
         node.create(topic, 1).await;
     }

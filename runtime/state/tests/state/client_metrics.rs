@@ -1,10 +1,9 @@
 //! Subscriptions to metrics of clients: rules, and their persisted form.
 
-use bytes::Bytes;
 use tidemill_state::*;
 
 use crate::fixtures::Machine;
-use crate::golden::golden;
+use crate::golden::version_1_stays;
 
 fn alter(name: &str, changes: &[(&str, Option<&str>)]) -> Command {
     let changes = changes.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect();
@@ -49,17 +48,5 @@ fn there_is_a_bound_on_subscriptions_and_names() {
 
 #[test]
 fn their_version_1_is_still_read_and_written() {
-    let commands = every_command();
-    let now: Vec<u8> = encode_entry(&commands).unwrap().parts.concat();
-    let stored = golden("client-metrics-entry-v1.bin", &now);
-    assert_eq!(decode_entry(Bytes::from(stored.clone())).unwrap().commands, commands);
-    assert!(now == stored, "the encoding of version 1 changed");
-    let mut machine = Machine::default();
-    for command in commands {
-        machine.must(command);
-    }
-    let now = machine.state.export().unwrap();
-    let stored = golden("client-metrics-snapshot-v1.bin", &now);
-    assert!(State::import(&stored).unwrap().export().unwrap() == stored);
-    assert!(now == stored, "the encoding of version 1, or what apply does, changed");
+    version_1_stays("client-metrics", Machine::default(), every_command());
 }

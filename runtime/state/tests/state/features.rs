@@ -1,10 +1,9 @@
 //! Levels of features, and placements that are forgotten: rules, and their persisted form.
 
-use bytes::Bytes;
 use tidemill_state::*;
 
 use crate::fixtures::Machine;
-use crate::golden::golden;
+use crate::golden::version_1_stays;
 
 fn set(feature: &str, level: i16) -> Command {
     Command::Metadata(MetadataCommand::SetFeatureLevel { feature: feature.into(), level })
@@ -66,17 +65,5 @@ fn a_placement_is_forgotten_where_it_is_as_expected() {
 
 #[test]
 fn their_version_1_is_still_read_and_written() {
-    let commands = every_command();
-    let now: Vec<u8> = encode_entry(&commands).unwrap().parts.concat();
-    let stored = golden("features-entry-v1.bin", &now);
-    assert_eq!(decode_entry(Bytes::from(stored.clone())).unwrap().commands, commands);
-    assert!(now == stored, "the encoding of version 1 changed");
-    let mut machine = Machine::default();
-    for command in commands {
-        machine.must(command);
-    }
-    let now = machine.state.export().unwrap();
-    let stored = golden("features-snapshot-v1.bin", &now);
-    assert!(State::import(&stored).unwrap().export().unwrap() == stored);
-    assert!(now == stored, "the encoding of version 1, or what apply does, changed");
+    version_1_stays("features", Machine::default(), every_command());
 }

@@ -12,12 +12,37 @@ use uuid::Uuid;
 
 use crate::fixtures::{self, Machine, batch, instance, partition, producer_batch, progress};
 
-pub fn golden(name: &str, now: &[u8]) -> Vec<u8> {
+fn golden(name: &str, now: &[u8]) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() && !path.exists() {
         std::fs::write(&path, now).unwrap();
     }
     std::fs::read(&path).unwrap()
+}
+
+/// Commands are written as in the file, which is read as them.
+fn entry_stays(file: &str, commands: &[Command]) {
+    let now: Vec<u8> = encode_entry(commands).unwrap().parts.concat();
+    let stored = golden(file, &now);
+    assert_eq!(decode_entry(Bytes::from(stored.clone())).unwrap().commands, commands);
+    assert!(now == stored, "the encoding of version 1 changed");
+}
+
+/// A state is written as in the file, which is read as it.
+fn snapshot_stays(file: &str, state: &State) {
+    let now = state.export().unwrap();
+    let stored = golden(file, &now);
+    assert!(State::import(&stored).unwrap().export().unwrap() == stored);
+    assert!(now == stored, "the encoding of version 1, or what apply does, changed");
+}
+
+/// Commands, and the state to which they bring the machine, have files of version 1 of this name.
+pub fn version_1_stays(name: &str, mut machine: Machine, commands: Vec<Command>) {
+    entry_stays(&format!("{name}-entry-v1.bin"), &commands);
+    for command in commands {
+        machine.must(command);
+    }
+    snapshot_stays(&format!("{name}-snapshot-v1.bin"), &machine.state);
 }
 
 fn far() -> PartitionId {
@@ -104,11 +129,7 @@ fn every_metadata_command() -> Vec<MetadataCommand> {
 
 #[test]
 fn entry_version_1_is_still_read_and_written() {
-    let commands = every_command();
-    let now: Vec<u8> = encode_entry(&commands).unwrap().parts.concat();
-    let stored = golden("entry-v1.bin", &now);
-    assert_eq!(decode_entry(Bytes::from(stored.clone())).unwrap().commands, commands);
-    assert!(now == stored, "the encoding of version 1 changed");
+    entry_stays("entry-v1.bin", &every_command());
 }
 
 fn machine() -> Machine {
@@ -121,10 +142,7 @@ fn machine() -> Machine {
 
 #[test]
 fn snapshot_version_1_is_still_read_and_written() {
-    let now = machine().state.export().unwrap();
-    let stored = golden("snapshot-v1.bin", &now);
-    assert!(State::import(&stored).unwrap().export().unwrap() == stored);
-    assert!(now == stored, "the encoding of version 1, or what apply does, changed");
+    snapshot_stays("snapshot-v1.bin", &machine().state);
 }
 
 #[test]

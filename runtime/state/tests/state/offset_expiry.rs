@@ -1,10 +1,9 @@
 //! Offsets that a client wants to be kept until some time: rules, and their persisted form.
 
-use bytes::Bytes;
 use tidemill_state::*;
 
 use crate::fixtures::{Machine, partition};
-use crate::golden::golden;
+use crate::golden::version_1_stays;
 
 fn offsets(numbers: &[i32], now_ms: i64) -> CommitOffsets {
     let offsets = numbers.iter().map(|number| GroupOffset {
@@ -53,17 +52,5 @@ fn the_end_of_an_offset_goes_with_it() {
 
 #[test]
 fn their_version_1_is_still_read_and_written() {
-    let commands = every_command();
-    let now: Vec<u8> = encode_entry(&commands).unwrap().parts.concat();
-    let stored = golden("offset-expiry-entry-v1.bin", &now);
-    assert_eq!(decode_entry(Bytes::from(stored.clone())).unwrap().commands, commands);
-    assert!(now == stored, "the encoding of version 1 changed");
-    let mut machine = Machine::default();
-    for command in commands {
-        machine.must(command);
-    }
-    let now = machine.state.export().unwrap();
-    let stored = golden("offset-expiry-snapshot-v1.bin", &now);
-    assert!(State::import(&stored).unwrap().export().unwrap() == stored);
-    assert!(now == stored, "the encoding of version 1, or what apply does, changed");
+    version_1_stays("offset-expiry", Machine::default(), every_command());
 }

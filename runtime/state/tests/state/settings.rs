@@ -1,10 +1,9 @@
 //! Settings of brokers, quotas of clients, offsets that expire: rules, and their persisted form.
 
-use bytes::Bytes;
 use tidemill_state::*;
 
 use crate::fixtures::{Machine, partition};
-use crate::golden::golden;
+use crate::golden::version_1_stays;
 
 fn named(name: &str) -> Option<QuotaName> {
     Some(QuotaName::Named(name.into()))
@@ -97,17 +96,5 @@ fn only_offsets_that_were_not_committed_again_expire() {
 
 #[test]
 fn their_version_1_is_still_read_and_written() {
-    let commands = every_command();
-    let now: Vec<u8> = encode_entry(&commands).unwrap().parts.concat();
-    let stored = golden("settings-entry-v1.bin", &now);
-    assert_eq!(decode_entry(Bytes::from(stored.clone())).unwrap().commands, commands);
-    assert!(now == stored, "the encoding of version 1 changed");
-    let mut machine = Machine::with_partitions(0);
-    for command in commands {
-        machine.must(command);
-    }
-    let now = machine.state.export().unwrap();
-    let stored = golden("settings-snapshot-v1.bin", &now);
-    assert!(State::import(&stored).unwrap().export().unwrap() == stored);
-    assert!(now == stored, "the encoding of version 1, or what apply does, changed");
+    version_1_stays("settings", Machine::with_partitions(0), every_command());
 }

@@ -1,11 +1,10 @@
 //! Transactional ids and offsets committed in transactions; and the persisted form of all of it.
 
-use bytes::Bytes;
 use tidemill_state::limits::MAX_GROUP_PRODUCERS;
 use tidemill_state::*;
 
 use crate::fixtures::{self, Machine, partition};
-use crate::golden::golden;
+use crate::golden::version_1_stays;
 use crate::transactions::{Marker, marker, records, write};
 
 pub fn state(status: TransactionStatus) -> TransactionState {
@@ -224,17 +223,5 @@ fn every_command() -> Vec<Command> {
 
 #[test]
 fn their_version_1_is_still_read_and_written() {
-    let commands = every_command();
-    let now: Vec<u8> = encode_entry(&commands).unwrap().parts.concat();
-    let stored = golden("transactions-entry-v1.bin", &now);
-    assert_eq!(decode_entry(Bytes::from(stored.clone())).unwrap().commands, commands);
-    assert!(now == stored, "the encoding of version 1 changed");
-    let mut machine = Machine { term: 4, ..Machine::default() };
-    for command in commands {
-        machine.must(command);
-    }
-    let now = machine.state.export().unwrap();
-    let stored = golden("transactions-snapshot-v1.bin", &now);
-    assert!(State::import(&stored).unwrap().export().unwrap() == stored);
-    assert!(now == stored, "the encoding of version 1, or what apply does, changed");
+    version_1_stays("transactions", Machine { term: 4, ..Machine::default() }, every_command());
 }
