@@ -1,14 +1,13 @@
-//! A writer that checksums what passes through it.
+//! A writer that checksums what passes through it, once.
 
 use std::io::{self, Write};
 
 use crate::table::BLOCK_BYTES;
 
-/// Counts bytes and computes the CRC-32C of everything and of each block.
+/// Counts bytes and computes the CRC-32C of each block.
 pub(crate) struct CheckedWrite<W> {
     inner: W,
     len: u64,
-    crc32c: u32,
     block_crcs: Vec<u32>,
     open_crc: u32,
 }
@@ -16,7 +15,7 @@ pub(crate) struct CheckedWrite<W> {
 impl<W: Write> CheckedWrite<W> {
     /// Nothing written yet.
     pub(crate) fn new(inner: W) -> Self {
-        CheckedWrite { inner, len: 0, crc32c: 0, block_crcs: Vec::new(), open_crc: 0 }
+        CheckedWrite { inner, len: 0, block_crcs: Vec::new(), open_crc: 0 }
     }
 
     /// Bytes written.
@@ -24,9 +23,13 @@ impl<W: Write> CheckedWrite<W> {
         self.len
     }
 
-    /// CRC-32C of everything written.
+    /// CRC-32C of everything written, put together from those of the blocks.
     pub(crate) fn crc32c(&self) -> u32 {
-        self.crc32c
+        let whole = self
+            .block_crcs
+            .iter()
+            .fold(0, |all, block| crc32c::crc32c_combine(all, *block, BLOCK_BYTES as usize));
+        crc32c::crc32c_combine(whole, self.open_crc, (self.len % BLOCK_BYTES) as usize)
     }
 
     /// CRC-32C of each block written so far; the last one may be short.
@@ -39,7 +42,6 @@ impl<W: Write> CheckedWrite<W> {
     }
 
     fn account(&mut self, mut bytes: &[u8]) {
-        self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
         while !bytes.is_empty() {
             let room = (BLOCK_BYTES - self.len % BLOCK_BYTES) as usize;
             let (block, rest) = bytes.split_at(room.min(bytes.len()));

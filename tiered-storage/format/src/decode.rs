@@ -8,7 +8,7 @@ use tidemill_records::{Compression, RecordBatch, Records};
 use crate::batch_encoder::BatchEncoder;
 use crate::error::{Error, corrupt};
 use crate::footer::{Footer, guard};
-use crate::page_header::check_page_header;
+use crate::page_codec;
 use crate::plan::Plan;
 use crate::row_reader::RowReader;
 use crate::side_stream::read_odd_header_keys;
@@ -53,9 +53,6 @@ impl Footer {
     /// after the first that would are left for the next read.
     pub fn decode(&self, plan: &Plan, bytes: Vec<Bytes>, codec: Codec) -> Result<Decoded, Error> {
         let file = self.checked(plan, bytes)?;
-        for page in self.page_ranges(plan) {
-            check_page_header(&file, page)?;
-        }
         guard(|| self.decode_entries(plan, &file, codec))
     }
 
@@ -87,7 +84,7 @@ impl Footer {
 
     fn decode_entries(&self, plan: &Plan, file: &SparseFile, codec: Codec) -> Result<Decoded, Error> {
         let side = Side::read(self, plan, file)?;
-        let mut rows = RowReader::open(self, plan, file)?;
+        let mut rows = RowReader::new(self, plan, file);
         let mut batches = Vec::with_capacity(plan.entries.len());
         let mut aborted = BTreeSet::new();
         let (mut size, mut next_offset) = (0usize, plan.base_offset());
@@ -151,7 +148,7 @@ impl Side {
             let compressed = file
                 .slice(block.position..block.position + u64::from(block.len))
                 .ok_or_else(|| corrupt("a side block was not fetched"))?;
-            let raw = zstd::bulk::decompress(&compressed, block.raw_len as usize)
+            let raw = page_codec::unzstd(&compressed, block.raw_len as usize)
                 .map_err(|_| corrupt("a side block does not decompress"))?;
             if raw.len() != block.raw_len as usize {
                 return Err(corrupt("a side block has the wrong length"));
@@ -175,7 +172,7 @@ impl Side {
 fn decode_committed(
     entry: &BatchEntry,
     side: &[u8],
-    rows: &mut RowReader,
+    rows: &mut RowReader<'_>,
     codec: Codec,
 ) -> Result<RecordBatch, Error> {
     let mut cursor = Cursor::new(side);

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
@@ -13,7 +12,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, corrupt};
 use crate::row_group::parquet_schema;
-use crate::schema::{arrow_schema, leaf};
+use crate::schema::leaf;
 use crate::sparse_file::SparseFile;
 use crate::table::BatchTable;
 use crate::writer::{ObjectFacts, meta};
@@ -23,7 +22,7 @@ use crate::writer::{ObjectFacts, meta};
 pub struct Footer {
     pub(crate) facts: ObjectFacts,
     pub(crate) table: BatchTable,
-    pub(crate) arrow: ArrowReaderMetadata,
+    metadata: Arc<ParquetMetaData>,
     pub(crate) body_len: u64,
     pub(crate) length_bytes: u64,
     /// First row of each row group, and the end.
@@ -64,9 +63,8 @@ impl Footer {
             .map_err(|error| corrupt(format!("the Parquet footer: {error}")))?;
         let group_starts = check_metadata(&metadata, &table, body_len)?;
         let facts = facts(&metadata, &table, body_len)?;
-        let options = ArrowReaderOptions::new().with_schema(arrow_schema());
-        let arrow = ArrowReaderMetadata::try_new(Arc::new(metadata), options)?;
-        Ok(Footer { facts, table, arrow, body_len, length_bytes, group_starts })
+        let metadata = Arc::new(metadata);
+        Ok(Footer { facts, table, metadata, body_len, length_bytes, group_starts })
     }
 
     /// What the object is a part of.
@@ -105,7 +103,7 @@ impl Footer {
     }
 
     pub(crate) fn metadata(&self) -> &ParquetMetaData {
-        self.arrow.metadata()
+        &self.metadata
     }
 
     pub(crate) fn offset_index(&self, group: usize, leaf: usize) -> Option<&OffsetIndexMetaData> {

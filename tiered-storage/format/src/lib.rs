@@ -35,20 +35,28 @@
 //! ```
 
 mod batch_encoder;
+mod bytes_reader;
 mod checked_write;
 mod decode;
 mod error;
 mod footer;
+mod header_reader;
+mod hybrid;
+mod levels;
+mod page_codec;
+mod page_cursor;
 mod page_header;
 mod plan;
 mod row_buffer;
 mod row_group;
 mod row_reader;
+mod scalar_reader;
 pub mod schema;
 mod side_stream;
 mod sparse_file;
 mod summary;
 mod table;
+mod value_writer;
 mod varint;
 mod writer;
 

@@ -181,11 +181,13 @@ impl Footer {
     }
 }
 
-fn position(page: &PageLocation) -> u64 {
+/// Where a page begins.
+pub(crate) fn position(page: &PageLocation) -> u64 {
     page.offset.unsigned_abs()
 }
 
-fn page_range(page: &PageLocation) -> Range<u64> {
+/// Where a page is.
+pub(crate) fn page_range(page: &PageLocation) -> Range<u64> {
     position(page)..position(page) + u64::from(page.compressed_page_size.unsigned_abs())
 }
 

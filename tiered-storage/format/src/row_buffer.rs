@@ -1,7 +1,7 @@
-//! Records on their way into the columns.
+//! Records on their way into the columns, all but their values.
 //!
-//! Keys, values and header values are not copied here: the arrays point into the batches' record
-//! sections, which stay alive until the buffer is emptied.
+//! Keys and header values are not copied here: the arrays point into the batches' record sections, which stay
+//! alive until the buffer is emptied.
 
 use std::sync::Arc;
 
@@ -22,6 +22,10 @@ const MAX_ROWS: usize = 16 * 1024;
 /// The column writers check their page limits once per so many values, and at the end of each run of
 /// rows handed to them.
 pub(crate) const WRITE_BATCH_ROWS: usize = 256;
+/// Rows are handed on when the batches that they point into may have so many pages' worth of bytes.
+const MAX_PINNED_PAGES: usize = 16;
+/// Columns that go through here.
+const COLUMNS: usize = 5;
 /// Roughly what a row costs besides its bytes.
 const ROW_OVERHEAD_BYTES: usize = 16;
 
@@ -66,13 +70,13 @@ pub(crate) struct RowBuffer {
     partition: i32,
     max_bytes: usize,
     raw_bytes: usize,
+    value_bytes: usize,
     section: Bytes,
     section_buffer: Option<u32>,
     buffers: Vec<Buffer>,
     offsets: Vec<i64>,
     timestamps: Vec<i64>,
     keys: ViewColumn,
-    values: ViewColumn,
     header_ends: Vec<i32>,
     header_keys: Vec<u128>,
     header_values: ViewColumn,
@@ -85,13 +89,13 @@ impl RowBuffer {
             partition,
             max_bytes,
             raw_bytes: 0,
+            value_bytes: 0,
             section: Bytes::new(),
             section_buffer: None,
             buffers: Vec::new(),
             offsets: Vec::new(),
             timestamps: Vec::new(),
             keys: ViewColumn::new(),
-            values: ViewColumn::new(),
             header_ends: vec![0],
             header_keys: Vec::new(),
             header_values: ViewColumn::new(),
@@ -109,16 +113,19 @@ impl RowBuffer {
         self.offsets.len()
     }
 
-    /// Bytes of the rows held.
+    /// Bytes of the rows held, those of their values included.
     pub(crate) fn raw_bytes(&self) -> usize {
         self.raw_bytes
     }
 
     /// Whether it is time to hand the rows on: at a page's worth, or earlier where rows are so large
-    /// that only the end of what is handed on makes the writers look at their page limits.
+    /// that only the end of what is handed on makes the writers look at their page limits; and before the
+    /// batches that are kept alive become too many.
     pub(crate) fn is_full(&self) -> bool {
-        let large_rows = self.rows() <= WRITE_BATCH_ROWS && self.raw_bytes >= self.max_bytes / 4;
-        large_rows || self.raw_bytes >= self.max_bytes || self.rows() >= MAX_ROWS
+        let bytes = self.raw_bytes - self.value_bytes;
+        let large_rows = self.rows() <= WRITE_BATCH_ROWS && bytes >= self.max_bytes / 4;
+        let pinned = self.raw_bytes >= self.max_bytes.saturating_mul(MAX_PINNED_PAGES);
+        large_rows || pinned || bytes >= self.max_bytes || self.rows() >= MAX_ROWS
     }
 
     /// Adds a record of the announced section. Reports header keys that had to be changed.
@@ -134,10 +141,10 @@ impl RowBuffer {
         self.timestamps.push(timestamp);
         let key = record.key.map(|key| (key, self.position(key)));
         self.keys.push(key, buffer);
-        let value = record.value.map(|value| (value, self.position(value)));
-        self.values.push(value, buffer);
         self.raw_bytes += ROW_OVERHEAD_BYTES + record.key.map_or(0, <[u8]>::len);
-        self.raw_bytes += record.value.map_or(0, <[u8]>::len);
+        let value_bytes = record.value.map_or(0, <[u8]>::len);
+        self.value_bytes += value_bytes;
+        self.raw_bytes += value_bytes;
         for (index, (key, value)) in record.headers.iter().enumerate() {
             self.raw_bytes += key.len() + value.map_or(0, <[u8]>::len);
             self.push_header_key(key, buffer);
@@ -177,19 +184,6 @@ impl RowBuffer {
         (piece.as_ptr() as usize).wrapping_sub(self.section.as_ptr() as usize) as u32
     }
 
-    /// Some of the values, for finding out whether they compress.
-    pub(crate) fn sample(values: &BinaryViewArray, max_bytes: usize) -> Vec<u8> {
-        let mut sample = Vec::with_capacity(max_bytes);
-        for value in values.iter().flatten() {
-            let room = max_bytes.saturating_sub(sample.len());
-            sample.extend_from_slice(value.get(..room.min(value.len())).unwrap_or(value));
-            if sample.len() >= max_bytes {
-                break;
-            }
-        }
-        sample
-    }
-
     /// Empties the buffer into one array per column of the schema.
     pub(crate) fn take(&mut self) -> Result<Rows, Error> {
         let rows = self.rows();
@@ -199,18 +193,18 @@ impl RowBuffer {
         let offset = Int64Array::from(take_full(&mut self.offsets));
         let timestamp = TimestampMicrosecondArray::from(take_full(&mut self.timestamps)).with_timezone("UTC");
         let key = self.keys.take(&buffers)?;
-        let value = Arc::new(self.values.take(&buffers)?);
         let headers = self.take_headers(&buffers)?;
         let raw_bytes = std::mem::take(&mut self.raw_bytes);
-        let columns: [ArrayRef; 6] = [
+        self.value_bytes = 0;
+        let key = Arc::new(key);
+        let columns: [ArrayRef; COLUMNS] = [
             Arc::new(partition),
             Arc::new(offset),
             Arc::new(timestamp),
-            Arc::new(key),
-            Arc::clone(&value) as ArrayRef,
+            Arc::clone(&key) as ArrayRef,
             Arc::new(headers),
         ];
-        Ok(Rows { rows, raw_bytes, value, columns })
+        Ok(Rows { rows, raw_bytes, key, columns })
     }
 
     fn take_headers(&mut self, buffers: &Arc<[Buffer]>) -> Result<ListArray, Error> {
@@ -237,10 +231,10 @@ pub(crate) struct Rows {
     pub(crate) rows: usize,
     /// Their raw size.
     pub(crate) raw_bytes: usize,
-    /// The `value` column.
-    pub(crate) value: Arc<BinaryViewArray>,
-    /// All columns in schema order.
-    pub(crate) columns: [ArrayRef; 6],
+    /// The `key` column.
+    pub(crate) key: Arc<BinaryViewArray>,
+    /// All columns but `value`, in schema order.
+    pub(crate) columns: [ArrayRef; COLUMNS],
 }
 
 fn arrow_error(error: arrow_schema::ArrowError) -> Error {

@@ -1,28 +1,37 @@
 //! One open row group: column writers that hold encoded pages in memory until it is closed.
 //!
-//! Page size in rows and compression are chosen anew for every row group, from its first rows.
+//! Rows of a page, and whether keys get a dictionary, are chosen anew for every row group, from its first rows.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow_array::BinaryViewArray;
 use arrow_schema::SchemaRef;
+use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnPath, TypePtr};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::{ColumnPath, SchemaDescriptor, TypePtr};
 
 use crate::error::{Error, corrupt};
-use crate::row_buffer::{RowBuffer, Rows, WRITE_BATCH_ROWS};
-use crate::schema::arrow_schema;
-use crate::writer::{ColumnCodec, WriterOptions};
+use crate::row_buffer::{Rows, WRITE_BATCH_ROWS};
+use crate::schema::{VALUE, arrow_schema, leaf};
+use crate::value_writer::ValueWriter;
+use crate::writer::WriterOptions;
 
-/// A page of values is closed at this many pages' worth of bytes whatever its row count.
+/// A page is closed at this many pages' worth of bytes whatever its row count.
 const PAGE_BYTES_SLACK: usize = 4;
-/// How much of the values is compressed to find out whether it is worth while.
-const SAMPLE_BYTES: usize = 64 << 10;
+/// Pages of all columns but `value` have the rows of so many of its pages: they are much smaller.
+const VALUE_PAGES: usize = 4;
+/// Rows of a page at most, as the Parquet format recommends.
+const MAX_PAGE_ROWS: usize = 20_000;
+/// How many keys are looked at to find out whether they repeat.
+const SAMPLE_KEYS: usize = 1024;
+/// A dictionary is worth while where each key occurs so often; a reader has to go through all of it for every read.
+const KEY_OCCURS: usize = 8;
 
 /// The Parquet schema of every object.
 pub(crate) fn parquet_schema() -> Result<TypePtr, Error> {
@@ -34,39 +43,34 @@ pub(crate) fn file_properties() -> WriterProperties {
     WriterProperties::builder().set_created_by(format!("tidemill {}", env!("CARGO_PKG_VERSION"))).build()
 }
 
-fn group_properties(
-    rows_per_page: usize,
-    page_bytes: usize,
-    codec: Compression,
-    value: Compression,
-) -> WriterProperties {
+fn group_properties(options: &WriterOptions, rows: &Rows) -> WriterProperties {
+    let mean_row = rows.raw_bytes / rows.rows.max(1);
+    let value_page_rows = options.page_bytes / mean_row.max(1);
+    let page_rows = value_page_rows.saturating_mul(VALUE_PAGES).clamp(1, MAX_PAGE_ROWS);
     let path = |parts: &[&str]| ColumnPath::new(parts.iter().map(|&part| part.to_owned()).collect());
     let mut builder = WriterProperties::builder()
-        .set_compression(codec)
-        .set_column_compression(path(&["value"]), value)
+        .set_compression(options.codec.to_parquet())
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_data_page_size_limit(page_bytes.saturating_mul(PAGE_BYTES_SLACK))
-        .set_data_page_row_count_limit(rows_per_page)
+        .set_data_page_size_limit(options.page_bytes.saturating_mul(PAGE_BYTES_SLACK))
+        .set_data_page_row_count_limit(page_rows)
         .set_write_batch_size(WRITE_BATCH_ROWS);
     for column in ["partition", "offset", "timestamp"] {
         builder = builder
             .set_column_encoding(path(&[column]), Encoding::DELTA_BINARY_PACKED)
             .set_column_statistics_enabled(path(&[column]), EnabledStatistics::Page);
     }
-    let repetitive: [&[&str]; 3] =
-        [&["key"], &["headers", "list", "element", "key"], &["headers", "list", "element", "value"]];
-    for column in repetitive {
-        builder = builder.set_column_dictionary_enabled(path(column), true);
+    for column in ["key", "value"] {
+        builder = builder.set_column_dictionary_enabled(path(&["headers", "list", "element", column]), true);
     }
-    builder.build()
+    builder.set_column_dictionary_enabled(path(&["key"]), repeat(&rows.key)).build()
 }
 
-/// Whether zstd makes the values at least a twentieth smaller.
-fn compresses(values: &BinaryViewArray) -> Result<bool, Error> {
-    let sample = RowBuffer::sample(values, SAMPLE_BYTES);
-    let compressed = zstd::bulk::compress(&sample, 1)?;
-    Ok(compressed.len() < sample.len() - sample.len() / 20)
+/// Whether the first keys are mostly the same few.
+fn repeat(keys: &BinaryViewArray) -> bool {
+    let sample = || keys.iter().flatten().take(SAMPLE_KEYS);
+    let different: HashSet<&[u8]> = sample().collect();
+    different.len() <= sample().count() / KEY_OCCURS
 }
 
 /// A row group being filled.
@@ -80,19 +84,14 @@ impl RowGroup {
     /// Opens a row group fit for rows like these.
     pub(crate) fn open(options: &WriterOptions, rows: &Rows) -> Result<Self, Error> {
         let schema = arrow_schema();
-        let mean_row = rows.raw_bytes / rows.rows.max(1);
-        let rows_per_page = (options.page_bytes / mean_row.max(1)).max(1);
-        let codec = options.codec.to_parquet();
-        let value = match options.codec {
-            ColumnCodec::None => codec,
-            _ if compresses(&rows.value)? => codec,
-            _ => Compression::UNCOMPRESSED,
-        };
-        let properties = group_properties(rows_per_page, options.page_bytes, codec, value);
+        let properties = group_properties(options, rows);
         // The factory takes its properties from a file writer, and those of a file are fixed.
         let template = SerializedFileWriter::new(io::sink(), parquet_schema()?, Arc::new(properties))?;
         let factory = ArrowRowGroupWriterFactory::new(&template, Arc::clone(&schema));
-        Ok(RowGroup { schema, writers: factory.create_column_writers(0)?, raw_bytes: 0 })
+        let mut writers = factory.create_column_writers(0)?;
+        // Values have a writer of their own.
+        writers.remove(leaf::VALUE);
+        Ok(RowGroup { schema, writers, raw_bytes: 0 })
     }
 
     /// Raw bytes in it.
@@ -103,7 +102,8 @@ impl RowGroup {
     /// Encodes rows.
     pub(crate) fn write(&mut self, rows: &Rows) -> Result<(), Error> {
         let mut writers = self.writers.iter_mut();
-        for (field, column) in self.schema.fields().iter().zip(&rows.columns) {
+        let fields = self.schema.fields().iter().filter(|field| field.name() != VALUE);
+        for (field, column) in fields.zip(&rows.columns) {
             for leaf in compute_leaves(field, column)? {
                 writers.next().ok_or_else(|| corrupt("more columns than the schema has"))?.write(&leaf)?;
             }
@@ -112,13 +112,34 @@ impl RowGroup {
         Ok(())
     }
 
-    /// Writes the row group to the file.
-    pub(crate) fn close<W: Write + Send>(self, file: &mut SerializedFileWriter<W>) -> Result<(), Error> {
+    /// Writes the row group to the file, with the values in their place among the columns.
+    pub(crate) fn close<W: Write + Send>(
+        self,
+        values: &mut ValueWriter,
+        file: &mut SerializedFileWriter<W>,
+    ) -> Result<(), Error> {
         let mut group = file.next_row_group()?;
-        for writer in self.writers {
+        let mut writers = self.writers.into_iter();
+        for writer in writers.by_ref().take(leaf::VALUE) {
+            writer.close()?.append_to_row_group(&mut group)?;
+        }
+        append_values(values, &mut group)?;
+        for writer in writers {
             writer.close()?.append_to_row_group(&mut group)?;
         }
         group.close()?;
         Ok(())
     }
+}
+
+fn append_values<W: Write + Send>(
+    values: &mut ValueWriter,
+    group: &mut SerializedRowGroupWriter<'_, W>,
+) -> Result<(), Error> {
+    let column = SchemaDescriptor::new(parquet_schema()?).column(leaf::VALUE);
+    let (bytes, closed) = values.close_chunk(column)?;
+    let bytes = Bytes::from(bytes);
+    group.append_column(&bytes, closed)?;
+    values.reuse(bytes.into());
+    Ok(())
 }

@@ -1,136 +1,116 @@
-//! Rows out of the columns, one after the other.
+//! Rows out of the columns, one after the other. Columns that the plan does not need are not read.
 
 use std::ops::Range;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-use arrow_array::{
-    Array, BinaryViewArray, Int64Array, ListArray, StringViewArray, TimestampMicrosecondArray,
-};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelectionPolicy, RowSelector,
-};
+use parquet::data_type::Int64Type;
 
+use crate::bytes_reader::{BytesReader, Place};
 use crate::error::{Error, corrupt};
 use crate::footer::Footer;
-use crate::plan::Plan;
-use crate::schema::MICROS_PER_MILLI;
+use crate::header_reader::HeaderReader;
+use crate::plan::{Columns, Plan};
+use crate::scalar_reader::ScalarReader;
+use crate::schema::{MICROS_PER_MILLI, leaf};
 use crate::sparse_file::SparseFile;
 
-/// Rows decoded at a time.
-const MAX_ROWS: usize = 8192;
+/// Rows whose small columns are decoded at a time: few enough for them to stay in the processor's cache.
+const RUN_ROWS: usize = 512;
 
-/// The columns of a run of rows; those that the plan does not need are absent.
-struct Chunk {
-    len: usize,
-    offset: Option<Int64Array>,
-    timestamp: Option<TimestampMicrosecondArray>,
-    key: Option<BinaryViewArray>,
-    value: BinaryViewArray,
-    headers: Option<HeaderColumns>,
+/// The columns of one row group.
+struct GroupReader {
+    /// Rows that are not decoded yet, and those that are.
+    left: usize,
+    run: Range<usize>,
+    offset: Option<ScalarReader<Int64Type>>,
+    timestamp: Option<ScalarReader<Int64Type>>,
+    key: Option<BytesReader>,
+    value: BytesReader,
+    headers: Option<HeaderReader>,
 }
 
-struct HeaderColumns {
-    lists: ListArray,
-    keys: StringViewArray,
-    values: BinaryViewArray,
-}
-
-impl Chunk {
-    fn of(batch: &arrow_array::RecordBatch) -> Result<Self, Error> {
-        let column = |name: &str| batch.column_by_name(name);
-        let bytes = |name: &str| column(name).and_then(|column| column.as_binary_view_opt()).cloned();
-        let headers = match column("headers") {
-            None => None,
-            Some(column) => Some(HeaderColumns::of(column.as_list_opt()).ok_or_else(unexpected)?),
+impl GroupReader {
+    fn open(
+        footer: &Footer,
+        file: &SparseFile,
+        columns: Columns,
+        group: usize,
+        rows: &Range<u64>,
+    ) -> Result<Self, Error> {
+        let first = as_usize(rows.start)?;
+        let number = |needed: bool, leaf| {
+            needed.then(|| ScalarReader::open(footer, file, group, leaf, first)).transpose()
         };
-        Ok(Chunk {
-            len: batch.num_rows(),
-            offset: column("offset").and_then(|column| column.as_primitive_opt::<Int64Type>()).cloned(),
-            timestamp: column("timestamp")
-                .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
-                .cloned(),
-            key: bytes("key"),
-            value: bytes("value").ok_or_else(unexpected)?,
-            headers,
+        let key = columns.key.then(|| BytesReader::open(footer, file, group, leaf::KEY, first));
+        let headers = columns.headers.then(|| HeaderReader::open(footer, file, group, first));
+        Ok(GroupReader {
+            left: as_usize(rows.end - rows.start)?,
+            run: 0..0,
+            offset: number(columns.offset, leaf::OFFSET)?,
+            timestamp: number(columns.timestamp, leaf::TIMESTAMP)?,
+            key: key.transpose()?,
+            value: BytesReader::open(footer, file, group, leaf::VALUE, first)?,
+            headers: headers.transpose()?,
         })
     }
-}
 
-impl HeaderColumns {
-    fn of(lists: Option<&ListArray>) -> Option<Self> {
-        let lists = lists?.clone();
-        let pairs = lists.values().as_struct_opt()?;
-        let keys = pairs.column_by_name("key")?.as_string_view_opt()?.clone();
-        let values = pairs.column_by_name("value")?.as_binary_view_opt()?.clone();
-        Some(HeaderColumns { lists, keys, values })
-    }
-
-    /// The header positions of a row.
-    fn range(&self, row: usize) -> Range<usize> {
-        let offsets = self.lists.value_offsets();
-        match (offsets.get(row), offsets.get(row + 1)) {
-            (Some(&start), Some(&end)) => start as usize..end as usize,
-            _ => 0..0,
+    /// Decodes the next rows of the small columns.
+    fn fill(&mut self) -> Result<(), Error> {
+        let rows = self.left.min(RUN_ROWS);
+        for column in [&mut self.offset, &mut self.timestamp].into_iter().flatten() {
+            column.fill(rows)?;
         }
+        if let Some(headers) = &mut self.headers {
+            headers.fill(rows)?;
+        }
+        self.left -= rows;
+        self.run = 0..rows;
+        Ok(())
     }
-}
 
-fn unexpected() -> Error {
-    corrupt("a column has an unexpected type")
+    /// Goes to the next row, if there is one.
+    fn next(&mut self) -> Result<Option<Row<'_>>, Error> {
+        if self.run.is_empty() && self.left > 0 {
+            self.fill()?;
+        }
+        let Some(index) = self.run.next() else {
+            return Ok(None);
+        };
+        let key = match &mut self.key {
+            Some(key) => key.next()?,
+            None => None,
+        };
+        if let Some(headers) = &mut self.headers {
+            headers.advance()?;
+        }
+        let value = self.value.next()?;
+        Ok(Some(Row { group: self, index, key, value }))
+    }
 }
 
 /// Reads a plan's rows in order.
-pub(crate) struct RowReader {
-    reader: Option<ParquetRecordBatchReader>,
-    chunk: Option<Chunk>,
-    next: usize,
+pub(crate) struct RowReader<'a> {
+    footer: &'a Footer,
+    file: &'a SparseFile,
+    columns: Columns,
+    groups: std::vec::IntoIter<(usize, Range<u64>)>,
+    group: Option<GroupReader>,
 }
 
-impl RowReader {
+impl<'a> RowReader<'a> {
     /// A reader of the plan's rows from its fetched ranges.
-    pub(crate) fn open(footer: &Footer, plan: &Plan, file: &SparseFile) -> Result<Self, Error> {
-        if plan.rows.is_empty() {
-            return Ok(RowReader { reader: None, chunk: None, next: 0 });
-        }
-        let mut groups = Vec::new();
-        let mut selection = Vec::new();
-        for (group, part) in footer.groups(&plan.rows) {
-            if groups.is_empty() {
-                selection.push(RowSelector::skip(as_usize(part.start)?));
-            }
-            selection.push(RowSelector::select(as_usize(part.end - part.start)?));
-            groups.push(group);
-        }
-        let total = as_usize(plan.rows.end - plan.rows.start)?;
-        let mask = ProjectionMask::leaves(footer.arrow.parquet_schema(), plan.columns.leaves());
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), footer.arrow.clone())
-            .with_row_groups(groups)
-            .with_projection(mask)
-            .with_row_selection_policy(RowSelectionPolicy::Selectors)
-            .with_row_selection(RowSelection::from(selection))
-            .with_limit(total)
-            .with_batch_size(total.min(MAX_ROWS))
-            .build()?;
-        Ok(RowReader { reader: Some(reader), chunk: None, next: 0 })
+    pub(crate) fn new(footer: &'a Footer, plan: &Plan, file: &'a SparseFile) -> Self {
+        let groups: Vec<_> = footer.groups(&plan.rows).collect();
+        RowReader { footer, file, columns: plan.columns, groups: groups.into_iter(), group: None }
     }
 
     /// The next row.
     pub(crate) fn next(&mut self) -> Result<Row<'_>, Error> {
-        if self.chunk.as_ref().is_none_or(|chunk| self.next >= chunk.len) {
-            let batch = self.reader.as_mut().and_then(Iterator::next);
-            let batch = batch.ok_or_else(|| corrupt("the columns have too few rows"))?;
-            let batch = batch.map_err(|error| corrupt(format!("the columns: {error}")))?;
-            self.chunk = Some(Chunk::of(&batch)?);
-            self.next = 0;
+        let few = || corrupt("the columns have too few rows");
+        if self.group.as_ref().is_none_or(|group| group.run.is_empty() && group.left == 0) {
+            let (group, rows) = self.groups.next().ok_or_else(few)?;
+            self.group = Some(GroupReader::open(self.footer, self.file, self.columns, group, &rows)?);
         }
-        let chunk = self.chunk.as_ref().filter(|chunk| chunk.len > 0);
-        let chunk = chunk.ok_or_else(|| corrupt("the columns have too few rows"))?;
-        let index = self.next;
-        self.next += 1;
-        let headers = chunk.headers.as_ref().map_or(0..0, |headers| headers.range(index));
-        Ok(Row { chunk, index, headers })
+        self.group.as_mut().map(GroupReader::next).transpose()?.flatten().ok_or_else(few)
     }
 }
 
@@ -140,49 +120,40 @@ fn as_usize(rows: u64) -> Result<usize, Error> {
 
 /// One row.
 pub(crate) struct Row<'a> {
-    chunk: &'a Chunk,
+    group: &'a GroupReader,
     index: usize,
-    headers: Range<usize>,
+    key: Option<Place>,
+    value: Option<Place>,
 }
 
 impl<'a> Row<'a> {
     /// Its offset, if that column was read.
     pub(crate) fn offset(&self) -> Option<i64> {
-        self.chunk.offset.as_ref().map(|column| column.value(self.index))
+        self.group.offset.as_ref()?.values.get(self.index).copied()
     }
 
     /// Its timestamp in milliseconds, if that column was read.
     pub(crate) fn timestamp_ms(&self) -> Option<i64> {
-        self.chunk.timestamp.as_ref().map(|column| column.value(self.index) / MICROS_PER_MILLI)
+        Some(self.group.timestamp.as_ref()?.values.get(self.index)? / MICROS_PER_MILLI)
     }
 
     /// Its key.
     pub(crate) fn key(&self) -> Option<&'a [u8]> {
-        self.chunk.key.as_ref().and_then(|column| bytes_at(column, self.index))
+        Some(self.group.key.as_ref()?.bytes(self.key.as_ref()?))
     }
 
     /// Its value.
     pub(crate) fn value(&self) -> Option<&'a [u8]> {
-        bytes_at(&self.chunk.value, self.index)
+        self.value.as_ref().map(|place| self.group.value.bytes(place))
     }
 
     /// How many headers it has.
     pub(crate) fn header_count(&self) -> usize {
-        self.headers.len()
+        self.group.headers.as_ref().map_or(0, HeaderReader::count)
     }
 
     /// One of its headers.
     pub(crate) fn header(&self, index: usize) -> (&'a [u8], Option<&'a [u8]>) {
-        let at = self.headers.start + index;
-        match &self.chunk.headers {
-            Some(headers) if at < self.headers.end => {
-                (headers.keys.value(at).as_bytes(), bytes_at(&headers.values, at))
-            }
-            _ => (&[], None),
-        }
+        self.group.headers.as_ref().and_then(|headers| headers.get(index)).unwrap_or_default()
     }
-}
-
-fn bytes_at(column: &BinaryViewArray, index: usize) -> Option<&[u8]> {
-    column.is_valid(index).then(|| column.value(index))
 }

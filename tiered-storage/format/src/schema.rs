@@ -49,6 +49,9 @@ pub(crate) mod leaf {
 /// microseconds, and readers prune by its bounds.
 pub(crate) const MICROS_PER_MILLI: i64 = 1000;
 
+/// The name of the column that most of the bytes are in.
+pub(crate) const VALUE: &str = "value";
+
 fn with_id(field: Field, id: i32) -> Field {
     field.with_metadata(HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string())]))
 }
@@ -78,7 +81,7 @@ pub(crate) fn arrow_schema() -> SchemaRef {
         with_id(Field::new("offset", DataType::Int64, false), OFFSET_FIELD_ID),
         with_id(Field::new("timestamp", timestamp_type(), false), TIMESTAMP_FIELD_ID),
         with_id(Field::new("key", DataType::BinaryView, true), KEY_FIELD_ID),
-        with_id(Field::new("value", DataType::BinaryView, true), VALUE_FIELD_ID),
+        with_id(Field::new(VALUE, DataType::BinaryView, true), VALUE_FIELD_ID),
         with_id(Field::new("headers", DataType::List(Arc::new(header_element())), false), HEADERS_FIELD_ID),
     ]))
 }

@@ -18,6 +18,7 @@ use crate::schema::MICROS_PER_MILLI;
 use crate::side_stream::{SideWriter, put_odd_header_key};
 use crate::summary::{ObjectSummary, SummaryBuilder};
 use crate::table::{BatchEntry, FORMAT_VERSION, Kind, Shape, TableBuilder};
+use crate::value_writer::ValueWriter;
 use crate::varint::put_signed;
 
 /// Footer metadata keys.
@@ -81,7 +82,7 @@ pub struct WriterOptions {
     pub codec: ColumnCodec,
     /// A row group is closed at this many raw bytes. The writer holds one row group in memory.
     pub row_group_bytes: usize,
-    /// Raw bytes of a page of values.
+    /// Raw bytes of a page of values. zstd takes more than 128 KiB for a reason to use larger tables, which is slower.
     pub page_bytes: usize,
     /// A batch may not decompress to more than this.
     pub max_batch_bytes: usize,
@@ -92,7 +93,7 @@ impl Default for WriterOptions {
         WriterOptions {
             codec: ColumnCodec::Zstd,
             row_group_bytes: 32 << 20,
-            page_bytes: 256 << 10,
+            page_bytes: 128 << 10,
             max_batch_bytes: 256 << 20,
         }
     }
@@ -119,6 +120,7 @@ pub struct ObjectWriter<W: Write + Send> {
     options: WriterOptions,
     file: SerializedFileWriter<CheckedWrite<W>>,
     rows: RowBuffer,
+    values: ValueWriter,
     group: Option<RowGroup>,
     side: SideWriter,
     table: TableBuilder,
@@ -133,11 +135,13 @@ impl<W: Write + Send> ObjectWriter<W> {
         let properties = Arc::new(file_properties());
         let file = SerializedFileWriter::new(CheckedWrite::new(out), parquet_schema()?, properties)?;
         let rows = RowBuffer::new(facts.partition, options.page_bytes);
+        let values = ValueWriter::new(options.codec, options.page_bytes)?;
         Ok(ObjectWriter {
             facts,
             options,
             file,
             rows,
+            values,
             group: None,
             side: SideWriter::default(),
             table: TableBuilder::default(),
@@ -229,6 +233,7 @@ impl<W: Write + Send> ObjectWriter<W> {
             self.summary.see_timestamp(timestamp);
             let offset = header.base_offset.wrapping_add(i64::from(record.offset_delta));
             self.rows.push(&record, offset, micros, &mut |odd| odd_keys.push((index, odd)));
+            self.values.push(record.value)?;
             if self.rows.is_full() {
                 self.flush_rows()?;
             }
@@ -262,7 +267,7 @@ impl<W: Write + Send> ObjectWriter<W> {
     fn close_row_group(&mut self) -> Result<(), Error> {
         self.flush_rows()?;
         match self.group.take() {
-            Some(group) => group.close(&mut self.file),
+            Some(group) => group.close(&mut self.values, &mut self.file),
             None => Ok(()),
         }
     }

@@ -5,16 +5,19 @@
 //! costs five to seven bytes.
 
 use crate::error::{Error, corrupt};
+use crate::page_codec;
 use crate::varint::{Cursor, put_signed};
 
-/// Entries per chunk: what a fetch has to decode to find its batches.
-pub(crate) const CHUNK_ENTRIES: usize = 1024;
+/// Entries in a chunk: what a fetch has to decode to find its batches.
+pub(crate) const CHUNK_ENTRIES: usize = 128;
+/// Entries that a chunk may have.
+pub(crate) const MAX_CHUNK_ENTRIES: usize = 1024;
 /// Numbers stored per entry.
 const FIELDS: usize = 15;
 /// Longest varint.
 const MAX_VARINT: usize = 10;
 /// Upper bound of a chunk before compression.
-const MAX_CHUNK_BYTES: usize = CHUNK_ENTRIES * FIELDS * MAX_VARINT;
+const MAX_CHUNK_BYTES: usize = MAX_CHUNK_ENTRIES * FIELDS * MAX_VARINT;
 
 /// Where the records of a batch are, and who may see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -238,10 +241,10 @@ pub(crate) fn decode_chunk(
     first_row: u64,
     side_start: u64,
 ) -> Result<Vec<BatchEntry>, Error> {
-    if count > CHUNK_ENTRIES {
+    if count > MAX_CHUNK_ENTRIES {
         return Err(corrupt("a chunk of the batch table is too large"));
     }
-    let plain = zstd::bulk::decompress(blob, MAX_CHUNK_BYTES)
+    let plain = page_codec::unzstd(blob, MAX_CHUNK_BYTES)
         .map_err(|_| corrupt("a chunk of the batch table does not decompress"))?;
     let mut rows = vec![[0i64; FIELDS]; count];
     let mut cursor = Cursor::new(&plain);

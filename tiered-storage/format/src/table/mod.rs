@@ -9,7 +9,7 @@
 //!            table_len u64 (header included), directory_len u32, batch_count u64    (all little-endian)
 //! directory  varints: the chunks, the blocks of the side stream, the block size
 //! checksums  CRC-32C (u32) of each 64 KiB block of the file before the table
-//! chunks     the entries, 1024 to a chunk, see `entry.rs`
+//! chunks     the entries, 128 to a chunk, see `entry.rs`
 //! ```
 //!
 //! `table_crc32c` covers the table after the header. `body_crc32c` covers every byte of the file
@@ -28,7 +28,7 @@ use crate::error::{Error, corrupt};
 use crate::varint::Cursor;
 
 pub(crate) use builder::TableBuilder;
-pub(crate) use entry::{BatchEntry, CHUNK_ENTRIES, Kind, Shape};
+pub(crate) use entry::{BatchEntry, Kind, MAX_CHUNK_ENTRIES, Shape};
 
 /// The version written, and the newest one read.
 pub const FORMAT_VERSION: u8 = 1;
@@ -159,7 +159,7 @@ impl BatchTable {
             let max_timestamp = directory.signed()?;
             let blob_len = usize::try_from(directory.unsigned()?).unwrap_or(usize::MAX);
             let blob = blob_start..blob_start.saturating_add(blob_len);
-            let sane = entries > 0 && entries <= CHUNK_ENTRIES as u64 && blob.end <= self.bytes.len();
+            let sane = entries > 0 && entries <= MAX_CHUNK_ENTRIES as u64 && blob.end <= self.bytes.len();
             if !sane || base_offset < next_offset || last_offset < base_offset {
                 return Err(corrupt("the batch table's directory is malformed"));
             }
