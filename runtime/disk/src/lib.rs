@@ -48,6 +48,12 @@ pub trait Disk: Send + Sync + 'static {
 pub trait DiskFile: Send + Sync + 'static {
     /// Fills `buf` from `position`, or fails with `UnexpectedEof`.
     fn read_exact_at(&self, buf: &mut [u8], position: u64) -> io::Result<()>;
+    /// Reads `len` bytes from `position`, or fails with `UnexpectedEof`.
+    fn read_vec_at(&self, len: usize, position: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.read_exact_at(&mut bytes, position)?;
+        Ok(bytes)
+    }
     /// Writes all of `bufs` one after another at `position`, without copying them together.
     fn write_all_at(&self, bufs: &[IoSlice<'_>], position: u64) -> io::Result<()>;
     /// Makes the written data, and the length needed to read it, durable (`fdatasync`).

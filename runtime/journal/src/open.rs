@@ -20,8 +20,8 @@ use crate::{Error, Listener, Options};
 
 /// How much of the log is read at once while it is replayed.
 const REPLAY_BYTES: u64 = 16 << 20;
-/// More would wait longer than they are of use.
-const MAX_SPARE_FILES: usize = 2;
+/// As many segments as one sealed object may set free at once; more would wait longer than they are of use.
+const MAX_SPARE_FILES: usize = 16;
 
 pub(crate) async fn open(
     options: Options,
@@ -162,9 +162,9 @@ fn wal_options(options: &Options) -> tidemill_wal::Options {
     }
 }
 
-/// As many files for the next segments as do not take more than an eighth of what the log may take.
+/// As many files for the next segments as do not take more than a quarter of what the log may take.
 fn spare_files(options: &Options) -> usize {
-    let fitting = options.wal_bytes / 8 / options.segment_bytes.max(1);
+    let fitting = options.wal_bytes / 4 / options.segment_bytes.max(1);
     usize::try_from(fitting).unwrap_or(usize::MAX).min(MAX_SPARE_FILES)
 }
 

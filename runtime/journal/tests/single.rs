@@ -186,11 +186,11 @@ async fn archived_files_are_deleted_and_the_rest_stays() {
 async fn a_full_disk_refuses_appends_but_not_what_makes_room_and_recovers() {
     let disk = SimDisk::new(8);
     // Nothing takes or makes room beside the appends: no checkpoint, and no file for a next segment,
-    // which would be more than an eighth of the log.
+    // which would be more than a quarter of the log.
     let options = tidemill_journal::Options {
         reserve_bytes: 1 << 20,
         segment_bytes: 8 << 20,
-        wal_bytes: 63 << 20,
+        wal_bytes: 31 << 20,
         checkpoint_interval: Duration::from_secs(600),
         ..small()
     };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tidemill_disk::{Disk, DiskFile};
 
 use crate::error::Error;
@@ -112,12 +112,11 @@ impl WalFile {
 
     /// Reads `len` bytes. The caller has bounded `len` by the file's length.
     pub(crate) fn read(&self, position: u64, len: usize) -> Result<BytesMut, Error> {
-        let mut bytes = BytesMut::zeroed(len);
-        self.disk.read_exact_at(&mut bytes, position).map_err(|error| match error.kind() {
+        let bytes = self.disk.read_vec_at(len, position).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => self.corrupt(position, "the file ends here"),
             _ => Error::io("read", &self.name)(error),
         })?;
-        Ok(bytes)
+        Ok(Bytes::from(bytes).into())
     }
 
     /// As [`WalFile::read`], for as much as is worth giving back to the page cache.

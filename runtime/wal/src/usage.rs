@@ -11,6 +11,8 @@ use crate::types::WalPartition;
 pub struct Usage {
     /// Bytes of all files, allocated space included.
     pub total_bytes: u64,
+    /// Those of files that wait to become segments: they go when room is short.
+    pub spare_bytes: u64,
     /// Bytes of batches that are still needed.
     pub live_bytes: u64,
     /// The bound for producers' data.
@@ -65,8 +67,10 @@ pub(crate) fn usage(shared: &Shared) -> Usage {
         live_bytes: state.live_bytes,
         last_index: state.last.map(|last| last.index),
     });
+    let spare_bytes = shared.spares.lock().bytes();
     Usage {
-        total_bytes: index.total_bytes().saturating_add(shared.spares.lock().bytes()),
+        total_bytes: index.total_bytes().saturating_add(spare_bytes),
+        spare_bytes,
         live_bytes: index.files.values().map(|state| state.live_bytes).sum(),
         max_bytes: shared.options.max_bytes,
         files: files.collect(),

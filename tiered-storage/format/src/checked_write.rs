@@ -1,13 +1,14 @@
-//! A writer that checksums what passes through it, once.
+//! A writer that checksums what passes through it.
 
 use std::io::{self, Write};
 
 use crate::table::BLOCK_BYTES;
 
-/// Counts bytes and computes the CRC-32C of each block.
+/// Counts bytes and computes the CRC-32C of everything and of each block.
 pub(crate) struct CheckedWrite<W> {
     inner: W,
     len: u64,
+    crc32c: u32,
     block_crcs: Vec<u32>,
     open_crc: u32,
 }
@@ -15,7 +16,7 @@ pub(crate) struct CheckedWrite<W> {
 impl<W: Write> CheckedWrite<W> {
     /// Nothing written yet.
     pub(crate) fn new(inner: W) -> Self {
-        CheckedWrite { inner, len: 0, block_crcs: Vec::new(), open_crc: 0 }
+        CheckedWrite { inner, len: 0, crc32c: 0, block_crcs: Vec::new(), open_crc: 0 }
     }
 
     /// Bytes written.
@@ -23,13 +24,9 @@ impl<W: Write> CheckedWrite<W> {
         self.len
     }
 
-    /// CRC-32C of everything written, put together from those of the blocks.
+    /// CRC-32C of everything written.
     pub(crate) fn crc32c(&self) -> u32 {
-        let whole = self
-            .block_crcs
-            .iter()
-            .fold(0, |all, block| crc32c::crc32c_combine(all, *block, BLOCK_BYTES as usize));
-        crc32c::crc32c_combine(whole, self.open_crc, (self.len % BLOCK_BYTES) as usize)
+        self.crc32c
     }
 
     /// CRC-32C of each block written so far; the last one may be short.
@@ -41,7 +38,9 @@ impl<W: Write> CheckedWrite<W> {
         crcs
     }
 
+    /// Sums twice: putting the sum of everything together from those of the blocks costs more.
     fn account(&mut self, mut bytes: &[u8]) {
+        self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
         while !bytes.is_empty() {
             let room = (BLOCK_BYTES - self.len % BLOCK_BYTES) as usize;
             let (block, rest) = bytes.split_at(room.min(bytes.len()));

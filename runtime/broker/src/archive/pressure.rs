@@ -19,7 +19,7 @@ const SMALL_BYTES: u64 = 64 << 10;
 /// What the log takes on disk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogSize {
-    /// Bytes of all files.
+    /// Bytes of all files but those that wait to become segments.
     pub(super) total_bytes: u64,
     /// Bytes of batches that are not archived.
     pub(super) live_bytes: u64,

@@ -226,7 +226,7 @@ impl Scheduler {
         for (id, journal) in self.broker.journals.all_data() {
             let usage = journal.usage();
             let size = LogSize {
-                total_bytes: usage.total_bytes,
+                total_bytes: usage.total_bytes.saturating_sub(usage.spare_bytes),
                 live_bytes: usage.live_bytes,
                 max_bytes: self.broker.hot_bytes_per_journal(),
             };

@@ -19,6 +19,7 @@ mod node;
 mod offsets;
 mod pressure;
 mod produce;
+mod producers;
 mod read_ahead;
 mod retention;
 mod topic_configs;

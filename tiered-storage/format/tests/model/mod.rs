@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its part of the model")]
 
+pub mod forge;
+
 use std::ops::Range;
 
 use bytes::Bytes;
