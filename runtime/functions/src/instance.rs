@@ -52,6 +52,9 @@ pub struct Output {
     pub records: Bytes,
 }
 
+/// What a call comes to.
+pub type CallResult = Result<Vec<Output>, CallError>;
+
 /// A logical instance: one function on one input partition. Its memory comes into being with a call and goes with
 /// [`Instance::unload`], a trap or a limit that was hit; statics of the guest live as long as that memory.
 pub struct Instance {
@@ -80,6 +83,25 @@ impl Instance {
         self.call(Request { facts: facts.into(), delivery_id: None, records }).await
     }
 
+    /// Runs a transform on one record section after another, until one fails or the outputs have `enough_bytes`
+    /// together. Returns a result for each that ran, at least one if there are any; only the last can be an error. If
+    /// the returned future is dropped, the calls end with it.
+    ///
+    /// A call by itself is handed to a worker's thread and its result back, which costs as much as a hundred records.
+    pub async fn transform_each(
+        &mut self,
+        sections: impl IntoIterator<Item = (BatchFacts, Bytes)>,
+        enough_bytes: usize,
+    ) -> Vec<CallResult> {
+        let request = |(facts, records): (BatchFacts, Bytes)| Request {
+            facts: facts.into(),
+            delivery_id: None,
+            records,
+        };
+        let requests = sections.into_iter().map(request).collect();
+        self.call_each(Kind::Transform, requests, enough_bytes).await.unwrap_or_else(|error| vec![Err(error)])
+    }
+
     /// Runs a sink on a record section. `delivery_id` must be the same whenever the same records are delivered, see
     /// [`delivery_id`]. If the returned future is dropped, the call ends with it.
     pub async fn sink(
@@ -91,18 +113,29 @@ impl Instance {
         self.call(Request { facts: facts.into(), delivery_id: Some(delivery_id), records }).await.map(drop)
     }
 
-    async fn call(&mut self, request: Request) -> Result<Vec<Output>, CallError> {
-        if request.kind() != self.module.kind() {
+    async fn call(&mut self, request: Request) -> CallResult {
+        let results = self.call_each(request.kind(), vec![request], usize::MAX).await?;
+        let not_made = || Err(CallError::Host("the call was not made".to_owned()));
+        results.into_iter().next().unwrap_or_else(not_made)
+    }
+
+    async fn call_each(
+        &mut self,
+        kind: Kind,
+        requests: Vec<Request>,
+        enough_bytes: usize,
+    ) -> Result<Vec<CallResult>, CallError> {
+        if kind != self.module.kind() {
             return Err(CallError::WrongKind(self.module.kind()));
         }
         let gone = || CallError::Host("the host is shutting down".to_owned());
         let workers = self.module.host.workers.handle().ok_or_else(gone)?;
         let live = self.live.take();
-        let call = run(self.module.clone(), Arc::clone(&self.options), live, request);
-        let mut task = AbortOnDrop(workers.spawn(call));
-        let (live, result) = (&mut task.0).await.map_err(|error| CallError::Host(error.to_string()))?;
+        let calls = run_each(self.module.clone(), Arc::clone(&self.options), live, requests, enough_bytes);
+        let mut task = AbortOnDrop(workers.spawn(calls));
+        let (live, results) = (&mut task.0).await.map_err(|error| CallError::Host(error.to_string()))?;
         self.live = live;
-        result
+        Ok(results)
     }
 }
 
@@ -204,14 +237,36 @@ impl Live {
     }
 }
 
-/// Makes a call, on a worker. Returns the instance's memory if the next call may use it.
-async fn run(
+/// Makes calls, on a worker. Returns the instance's memory if the next call may use it.
+async fn run_each(
     module: Module,
     options: Arc<InstanceOptions>,
+    mut live: Option<Live>,
+    requests: Vec<Request>,
+    enough_bytes: usize,
+) -> (Option<Live>, Vec<CallResult>) {
+    let mut results = Vec::with_capacity(requests.len());
+    let mut bytes = 0;
+    for request in requests {
+        let result;
+        (live, result) = run(&module, &options, live, request).await;
+        bytes += result.iter().flatten().map(|output| output.records.len()).sum::<usize>();
+        let is_last = result.is_err() || bytes >= enough_bytes;
+        results.push(result);
+        if is_last {
+            break;
+        }
+    }
+    (live, results)
+}
+
+async fn run(
+    module: &Module,
+    options: &InstanceOptions,
     live: Option<Live>,
     request: Request,
-) -> (Option<Live>, Result<Vec<Output>, CallError>) {
-    let live = live.map_or_else(|| Live::new(&module.host, &options), Ok);
+) -> (Option<Live>, CallResult) {
+    let live = live.map_or_else(|| Live::new(&module.host, options), Ok);
     let mut live = match live {
         Ok(live) => live,
         Err(error) => return (None, Err(error)),
@@ -226,7 +281,7 @@ async fn run(
             Err(error) => (None, Err(error)),
         },
         Ok(Err(failure)) => (Some(live), Err(failure.into())),
-        Err(error) => (None, Err(live.explain(&error, &options))),
+        Err(error) => (None, Err(live.explain(&error, options))),
     }
 }
 

@@ -37,7 +37,7 @@ mod wire;
 pub use allow_list::AllowList;
 pub use error::{CallError, Error};
 pub use host::Host;
-pub use instance::{BatchFacts, Instance, Output, delivery_id};
+pub use instance::{BatchFacts, CallResult, Instance, Output, delivery_id};
 pub use log::{LogLevel, LogLine, LogRing, LogSink, MAX_LINE_BYTES};
 pub use module::{Kind, Module, ModuleInfo};
 pub use options::{HostOptions, InstanceOptions, Limits};

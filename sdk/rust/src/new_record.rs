@@ -22,13 +22,42 @@ pub struct NewRecord<'a> {
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
     kept: Headers<'a>,
-    added: Vec<(&'a [u8], Option<&'a [u8]>)>,
+    added: Added<'a>,
+}
+
+/// Headers added to a record. The first has its place here, so that a record with one takes no memory of its own.
+#[derive(Clone, Debug, Default)]
+struct Added<'a> {
+    first: Option<Pair<'a>>,
+    others: Vec<Pair<'a>>,
+}
+
+type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
+
+impl<'a> Added<'a> {
+    #[inline]
+    fn push(&mut self, header: Pair<'a>) {
+        match self.first {
+            None => self.first = Some(header),
+            Some(_) => self.others.push(header),
+        }
+    }
+
+    #[inline]
+    fn iter(&self) -> impl Iterator<Item = &Pair<'a>> {
+        self.first.iter().chain(&self.others)
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
 }
 
 impl<'a> NewRecord<'a> {
     /// A record without key, value and headers, at a time in milliseconds since 1970.
     pub fn new(timestamp: i64) -> Self {
-        NewRecord { timestamp, key: None, value: None, kept: Headers::default(), added: Vec::new() }
+        NewRecord { timestamp, key: None, value: None, kept: Headers::default(), added: Added::default() }
     }
 
     /// Sets the timestamp.
@@ -84,7 +113,7 @@ impl<'a> NewRecord<'a> {
     #[must_use]
     pub fn without_headers(mut self) -> Self {
         self.kept = Headers::default();
-        self.added.clear();
+        self.added = Added::default();
         self
     }
 
@@ -111,7 +140,7 @@ impl<'a> NewRecord<'a> {
         put_nullable(out, self.value);
         put(out, header_count);
         out.extend_from_slice(self.kept.raw());
-        for (name, value) in &self.added {
+        for (name, value) in self.added.iter() {
             put_nullable(out, Some(name));
             put_nullable(out, *value);
         }
@@ -126,7 +155,7 @@ impl<'a> From<Record<'a>> for NewRecord<'a> {
             key: record.key(),
             value: record.value(),
             kept: record.headers(),
-            added: Vec::new(),
+            added: Added::default(),
         }
     }
 }

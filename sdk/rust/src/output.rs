@@ -70,8 +70,16 @@ impl Output {
     fn section(&mut self, output: u32, partition: Option<i32>) -> &mut Section {
         let is_last = |section: &Section| section.output == output && section.partition == partition;
         if !self.sections.get(self.last).is_some_and(is_last) {
-            self.last = *self.index.entry((output, partition)).or_insert(self.sections.len());
+            self.turn_to(output, partition);
         }
+        // Either there is a section at this position, or it was just turned to.
+        #[allow(clippy::indexing_slicing, reason = "the lines above make sure of the position")]
+        &mut self.sections[self.last]
+    }
+
+    #[cold]
+    fn turn_to(&mut self, output: u32, partition: Option<i32>) {
+        self.last = *self.index.entry((output, partition)).or_insert(self.sections.len());
         if self.last == self.sections.len() {
             self.sections.push(Section {
                 output,
@@ -81,9 +89,6 @@ impl Output {
                 records: Vec::with_capacity(std::mem::take(&mut self.first_room)),
             });
         }
-        // The index holds positions below the length only, and one at the length was just filled.
-        #[allow(clippy::indexing_slicing, reason = "the two lines above make sure of the position")]
-        &mut self.sections[self.last]
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// Takes a record off the front of a record section; `None` if the bytes make no sense.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(facts: &'a Facts, section: &mut &'a [u8]) -> Option<Self> {
         let length = usize::try_from(take_int(section)?).ok()?;
         let mut rest = take_bytes(section, length)?;

@@ -84,6 +84,24 @@ async fn failures_name_the_record() {
 }
 
 #[tokio::test]
+async fn calls_made_together_end_with_a_failure_or_with_enough() {
+    let module = module(&host(), "transform").await;
+    let sections = ["a", "b", "c"].map(|value| values([value])).map(|records| (records.facts, records.bytes));
+
+    let mut guest = Setup::mode("fail-on").set("bad", "b").of(&module);
+    let results = guest.instance.transform_each(sections.clone(), usize::MAX).await;
+    assert_eq!(results.len(), 2);
+    assert_eq!(texts(results[0].as_ref().unwrap()), ["a"]);
+    assert!(matches!(results[1], Err(CallError::Failed { offset_delta: Some(0), .. })));
+
+    let mut guest = Setup::mode("count").of(&module);
+    assert_eq!(guest.instance.transform_each(sections.clone(), 1).await.len(), 1);
+    let results = guest.instance.transform_each(sections, usize::MAX).await;
+    let counted: Vec<_> = results.iter().flat_map(|result| texts(result.as_ref().unwrap())).collect();
+    assert_eq!(counted, ["2", "3", "4"]);
+}
+
+#[tokio::test]
 async fn a_batch_of_nothing_is_fine_and_a_wrong_kind_is_not() {
     let host = host();
     let transform = module(&host, "transform").await;

@@ -4,9 +4,12 @@
 //! otherwise the call is made again on halves until one record is left. What happens to that record
 //! is the deployment's policy.
 
-use tidemill_functions::{BatchFacts, CallError, LogLevel, delivery_id};
+use std::collections::VecDeque;
+
+use tidemill_functions::{BatchFacts, CallError, LogLevel, Output, delivery_id};
 use tidemill_state::{ErrorPolicy, FunctionKind};
 
+use super::commit::COMMIT_BYTES;
 use super::dead_letter;
 use super::instance::{End, Run};
 use super::outputs::{Routed, route};
@@ -22,37 +25,58 @@ enum Fault {
 }
 
 impl Run {
-    /// Works through a slice, to the last record or to one that the function stops at.
-    pub(super) async fn process(&mut self, slice: Slice) -> Result<(), End> {
-        let mut waiting = vec![slice];
+    /// Works through slices, to the last record or to one that the function stops at.
+    pub(super) async fn process(&mut self, slices: Vec<Slice>) -> Result<(), End> {
+        let mut waiting = VecDeque::from(slices);
         let mut pause = Pause::default();
-        while let Some(slice) = waiting.pop() {
+        while !waiting.is_empty() {
             if self.is_over() {
                 return Err(End::CaughtUp);
             }
-            match self.call(&slice).await {
-                Ok(outputs) => {
-                    pause = Pause::default();
-                    self.done(outputs, &slice).await?;
+            for result in self.call(&waiting).await {
+                let Some(slice) = waiting.pop_front() else { break };
+                match result.and_then(|outputs| self.route(outputs)) {
+                    Ok(outputs) => {
+                        pause = Pause::default();
+                        self.done(outputs, &slice).await?;
+                    }
+                    Err(fault) => {
+                        let parts = self.recover(slice, fault, &mut pause).await?;
+                        parts.into_iter().rev().for_each(|part| waiting.push_front(part));
+                        // Results of what comes after it, if there are any, do not count: it is called again.
+                        break;
+                    }
                 }
-                Err(Fault::Later(why)) => {
-                    let text = self.describe_failure(slice.first_offset, &why);
-                    tracing::warn!("{text}; it is tried again");
-                    self.deployment.log(LogLevel::Warn, &format!("{text}; it is tried again"));
-                    // What was done before must not wait for a receiver that is down.
-                    self.flush(true).await?;
-                    let stopping = self.stopping.clone();
-                    self.turn = None;
-                    pause.wait(&stopping).await;
-                    self.turn = self.broker.functions.scheduler.turn().await;
-                    waiting.push(slice);
-                }
-                Err(Fault::Record { offset_delta, why }) => match self.isolate(&slice, offset_delta)? {
-                    Some(parts) => waiting.extend(parts.into_iter().rev().filter(|part| part.count > 0)),
-                    None => self.give_up(&slice, &why).await?,
-                },
             }
         }
+        Ok(())
+    }
+
+    /// Deals with a slice whose call gave nothing; returns what is left to do of it.
+    async fn recover(&mut self, slice: Slice, fault: Fault, pause: &mut Pause) -> Result<Vec<Slice>, End> {
+        let (offset_delta, why) = match fault {
+            Fault::Later(why) => {
+                self.wait(&slice, &why, pause).await?;
+                return Ok(vec![slice]);
+            }
+            Fault::Record { offset_delta, why } => (offset_delta, why),
+        };
+        match self.isolate(&slice, offset_delta)? {
+            Some(parts) => Ok(parts.into_iter().filter(|part| part.count > 0).collect()),
+            None => self.give_up(&slice, &why).await.map(|()| Vec::new()),
+        }
+    }
+
+    async fn wait(&mut self, slice: &Slice, why: &str, pause: &mut Pause) -> Result<(), End> {
+        let text = self.describe_failure(slice.first_offset, why);
+        tracing::warn!("{text}; it is tried again");
+        self.deployment.log(LogLevel::Warn, &format!("{text}; it is tried again"));
+        // What was done before must not wait for a receiver that is down.
+        self.flush(true).await?;
+        let stopping = self.stopping.clone();
+        self.turn = None;
+        pause.wait(&stopping).await;
+        self.turn = self.broker.functions.scheduler.turn().await;
         Ok(())
     }
 
@@ -98,31 +122,40 @@ impl Run {
             .map_err(|error| self.stopped(slice.first_offset, &format!("{why}; dead letter: {error}")))
     }
 
-    async fn call(&mut self, slice: &Slice) -> Result<Vec<Routed>, Fault> {
-        let facts = BatchFacts {
+    /// Calls the guest with the first of these slices, a transform with as many as fit one commit.
+    async fn call(&mut self, slices: &VecDeque<Slice>) -> Vec<Result<Vec<Output>, Fault>> {
+        let stopping = self.stopping.clone();
+        let sections: Vec<_> =
+            slices.iter().map(|slice| (self.facts(slice), slice.records.clone())).collect();
+        let is_sink = self.deployment.metadata.kind == FunctionKind::Sink;
+        let id = slices.front().filter(|_| is_sink).map(|slice| self.delivery_id(slice));
+        let calls = async {
+            match (id, sections.first()) {
+                (Some(id), Some((facts, records))) => {
+                    vec![self.guest.sink(facts.clone(), id, records.clone()).await.map(|()| Vec::new())]
+                }
+                _ => self.guest.transform_each(sections, COMMIT_BYTES).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => vec![Err(Fault::Later("the broker is stopping".to_owned()))],
+            results = calls => results.into_iter().map(|result| result.map_err(fault)).collect(),
+        }
+    }
+
+    fn facts(&self, slice: &Slice) -> BatchFacts {
+        BatchFacts {
             topic: self.topic_name.clone(),
             partition: self.input.id.partition,
             base_offset: slice.base_offset,
             base_timestamp: slice.base_timestamp,
             log_append_time: slice.log_append_time,
             record_count: slice.count.unsigned_abs(),
-        };
-        let records = slice.records.clone();
-        let stopping = self.stopping.clone();
-        let is_sink = self.deployment.metadata.kind == FunctionKind::Sink;
-        let id = is_sink.then(|| self.delivery_id(slice));
-        let call = async {
-            match id {
-                Some(id) => self.guest.sink(facts, id, records).await.map(|()| Vec::new()),
-                None => self.guest.transform(facts, records).await,
-            }
-        };
-        let result = tokio::select! {
-            biased;
-            () = stopping.cancelled() => return Err(Fault::Later("the broker is stopping".to_owned())),
-            result = call => result,
-        };
-        let outputs = result.map_err(fault)?;
+        }
+    }
+
+    fn route(&self, outputs: Vec<Output>) -> Result<Vec<Routed>, Fault> {
         route(&self.broker, &self.deployment.metadata, &self.input, outputs)
             .map_err(|why| Fault::Record { offset_delta: None, why })
     }

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::journals::{rejected, unexpected};
 
 /// Output bytes at which a commit is made without waiting for more.
-const COMMIT_BYTES: usize = 1 << 20;
+pub(super) const COMMIT_BYTES: usize = 1 << 20;
 /// Commits on their way at once.
 const MAX_IN_FLIGHT: usize = 4;
 

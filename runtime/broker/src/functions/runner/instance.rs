@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidemill_functions::{Instance, LogLevel};
+use tidemill_records::RecordBatch;
 use tidemill_state::FunctionInstance;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -106,16 +107,33 @@ impl Run {
         if read.next_offset <= position {
             return Ok(false);
         }
-        for batch in &read.batches {
-            match Slice::of_batch(batch, position) {
-                Ok(Some(slice)) => self.process(slice).await?,
-                Ok(None) => {}
-                Err(error) => return Err(self.stopped(batch.base_offset(), &error.to_string())),
-            }
-        }
+        self.work_through(&read.batches, position).await?;
         self.committer.move_to(read.next_offset);
         self.flush(false).await?;
         Ok(true)
+    }
+
+    /// Processes the records from `position` on, of as many batches at a time as come to [`READ_BYTES`] uncompressed.
+    async fn work_through(&mut self, batches: &[RecordBatch], position: i64) -> Result<(), End> {
+        let (mut slices, mut bytes) = (Vec::new(), 0);
+        for batch in batches {
+            match Slice::of_batch(batch, position) {
+                Ok(Some(slice)) => {
+                    bytes += slice.records.len();
+                    slices.push(slice);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.process(slices).await?;
+                    return Err(self.stopped(batch.base_offset(), &error.to_string()));
+                }
+            }
+            if bytes >= READ_BYTES {
+                self.process(std::mem::take(&mut slices)).await?;
+                bytes = 0;
+            }
+        }
+        self.process(slices).await
     }
 
     /// Retention has overtaken the function: what is gone cannot be processed any more.
