@@ -24,8 +24,9 @@ const MEMBER_ID_REQUIRED: i16 = 79;
 /// would hide what the coordinator does.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(120);
-/// About what a member's subscription, and its assignment, take.
-const METADATA: Bytes = Bytes::from_static(&[7; 64]);
+/// A member's subscription, in version 1 of the consumer protocol: one topic, no user data, nothing owned. Kafka reads
+/// it, and leaves a join unanswered if it cannot.
+const METADATA: Bytes = Bytes::from_static(b"\0\x01\0\0\0\x01\0\x05bench\xff\xff\xff\xff\0\0\0\0");
 
 /// How long it takes from the first request until `count` members that come at once have their assignments, all of
 /// the same generation.
