@@ -21,11 +21,12 @@ options=(-max_len=70000 -rss_limit_mb=1024 -timeout=10 -artifact_prefix="artifac
 if [ -f "$seconds" ]; then
     exec "$CARGO_TARGET_DIR/$host/release/$target" "${options[@]}" "$seconds"
 fi
-# Golden files are good seeds; the fuzzer only reads them there.
+# Golden files are good seeds, and so is what once went wrong; the fuzzer only reads them there.
 seeds=()
 case $target in
 record_*) seeds=(../../runtime/records/tests/golden) ;;
 journal_* | state_*) seeds=(../../runtime/state/tests/golden) ;;
+archive_pages) seeds=(regressions/archive_pages) ;;
 archive_*) seeds=(../../tiered-storage/format/tests/golden) ;;
 esac
 exec "$CARGO_TARGET_DIR/$host/release/$target" "${options[@]}" -max_total_time="$seconds" -print_final_stats=1 "corpus/$target" "${seeds[@]}"

@@ -3,6 +3,8 @@
 //! This takes the place of the Parquet crate's reader, which makes a compressor and a decompressor for every column of
 //! every read: for reads of a megabyte that cost more than decompressing.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{Page, PageMetadata, PageReader};
@@ -29,7 +31,7 @@ struct Next {
 pub(crate) struct PageCursor {
     file: SparseFile,
     codec: Compression,
-    pages: std::vec::IntoIter<Next>,
+    pages: VecDeque<Next>,
 }
 
 impl PageCursor {
@@ -39,22 +41,22 @@ impl PageCursor {
         let facts = footer.metadata().row_groups().get(group).ok_or_else(missing)?;
         let column = facts.columns().get(leaf).ok_or_else(missing)?;
         let locations = footer.offset_index(group, leaf).ok_or_else(missing)?.page_locations();
-        let mut pages = Vec::with_capacity(locations.len() + 1);
+        let mut pages = VecDeque::with_capacity(locations.len() + 1);
         let (start, _) = chunk_range(column).ok_or_else(missing)?;
         if let Some(first) = locations.first().map(position).filter(|first| *first > start) {
-            pages.push(Next { start, end: first, rows: 0, is_dictionary: true });
+            pages.push_back(Next { start, end: first, rows: 0, is_dictionary: true });
         }
         let ends = locations.iter().skip(1).map(|page| page.first_row_index).chain([facts.num_rows()]);
         for (page, end) in locations.iter().zip(ends) {
             let rows = usize::try_from(end - page.first_row_index).map_err(|_| missing())?;
             let range = page_range(page);
-            pages.push(Next { start: range.start, end: range.end, rows, is_dictionary: false });
+            pages.push_back(Next { start: range.start, end: range.end, rows, is_dictionary: false });
         }
-        Ok(PageCursor { file: file.clone(), codec: column.compression(), pages: pages.into_iter() })
+        Ok(PageCursor { file: file.clone(), codec: column.compression(), pages })
     }
 
     fn peek(&self) -> Option<Next> {
-        self.pages.as_slice().first().copied()
+        self.pages.front().copied()
     }
 
     /// Whether the dictionary comes next.
@@ -63,10 +65,12 @@ impl PageCursor {
     }
 
     /// Passes over whole pages of the next `rows` rows without reading them; gives the rows still to be passed over.
+    /// A dictionary stays the next page.
     pub(crate) fn skip_pages(&mut self, mut rows: usize) -> usize {
-        while let Some(page) = self.peek().filter(|page| page.rows <= rows) {
+        let first = usize::from(self.is_at_dictionary());
+        while let Some(page) = self.pages.get(first).filter(|page| page.rows <= rows) {
             rows -= page.rows;
-            self.pages.next();
+            self.pages.remove(first);
         }
         rows
     }
@@ -76,7 +80,7 @@ impl PageCursor {
         &mut self,
         memory: &mut Vec<u8>,
     ) -> Result<Option<(PageHeader, Option<Bytes>)>, Error> {
-        let Some(page) = self.pages.next() else {
+        let Some(page) = self.pages.pop_front() else {
             return Ok(None);
         };
         let bytes = self.file.slice(page.start..page.end).ok_or_else(|| corrupt("a page was not fetched"))?;
@@ -149,7 +153,7 @@ impl PageReader for PageCursor {
     }
 
     fn skip_next_page(&mut self) -> ParquetResult<()> {
-        self.pages.next();
+        self.pages.pop_front();
         Ok(())
     }
 }
