@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use parquet::basic::Encoding;
 
 use crate::error::{Error, corrupt};
 use crate::footer::Footer;
@@ -13,11 +14,6 @@ use crate::page_codec::{keep_memory, take_memory};
 use crate::page_cursor::PageCursor;
 use crate::page_header::PageHeader;
 use crate::sparse_file::SparseFile;
-
-/// Parquet's numbers of the encodings that these columns have.
-const PLAIN: i32 = 0;
-const PLAIN_DICTIONARY: i32 = 2;
-const RLE_DICTIONARY: i32 = 8;
 
 /// Where the value is that was read last.
 #[derive(Clone, Debug)]
@@ -114,8 +110,8 @@ impl BytesReader {
         let page = self.stored.as_deref().unwrap_or(&self.memory);
         (self.levels, self.next) = levels(page)?;
         self.positions = match header.encoding {
-            PLAIN => None,
-            PLAIN_DICTIONARY | RLE_DICTIONARY => {
+            Encoding::PLAIN => None,
+            Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY => {
                 // A page of nothing but nulls may end here.
                 let width = page.get(self.next).copied().unwrap_or(0);
                 let part = page.len().min(self.next + 1)..page.len();
@@ -146,7 +142,7 @@ struct Dictionary {
 
 impl Dictionary {
     fn parse(header: &PageHeader, bytes: Bytes) -> Result<Self, Error> {
-        if !matches!(header.encoding, PLAIN | PLAIN_DICTIONARY) {
+        if !matches!(header.encoding, Encoding::PLAIN | Encoding::PLAIN_DICTIONARY) {
             return Err(corrupt("a dictionary is not encoded plainly"));
         }
         let mut places: Vec<Range<usize>> = Vec::new();

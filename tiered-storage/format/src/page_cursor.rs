@@ -101,7 +101,7 @@ impl PageCursor {
             return Ok(None);
         };
         let buf = stored.unwrap_or_else(|| Bytes::from(memory));
-        let encoding = encoding(header.encoding)?;
+        let encoding = header.encoding;
         Ok(Some(match header.is_dictionary {
             true => Page::DictionaryPage { buf, num_values: header.values, encoding, is_sorted: false },
             false => Page::DataPage {
@@ -113,17 +113,6 @@ impl PageCursor {
                 statistics: None,
             },
         }))
-    }
-}
-
-/// The encodings that columns of archive objects have.
-fn encoding(number: i32) -> Result<Encoding, Error> {
-    match number {
-        0 => Ok(Encoding::PLAIN),
-        2 => Ok(Encoding::PLAIN_DICTIONARY),
-        5 => Ok(Encoding::DELTA_BINARY_PACKED),
-        8 => Ok(Encoding::RLE_DICTIONARY),
-        _ => Err(corrupt("a page has an encoding that archive objects do not use")),
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use parquet::basic::Encoding;
+
 use crate::error::{Error, corrupt};
 use crate::table::MAX_SIDE_BLOCK_BYTES;
 use crate::varint::{Cursor, put_signed};
@@ -53,14 +55,14 @@ pub(crate) struct PageHeader {
     pub(crate) stored_bytes: usize,
     /// Values, nulls included; of repeated columns, levels.
     pub(crate) values: u32,
-    /// Parquet's number of the values' encoding.
-    pub(crate) encoding: i32,
+    /// How the values are encoded.
+    pub(crate) encoding: Encoding,
 }
 
 impl PageHeader {
     /// A data page of plainly encoded values.
     pub(crate) fn plain(raw_bytes: usize, stored_bytes: usize, values: u32) -> Self {
-        PageHeader { is_dictionary: false, raw_bytes, stored_bytes, values, encoding: PLAIN as i32 }
+        PageHeader { is_dictionary: false, raw_bytes, stored_bytes, values, encoding: Encoding::PLAIN }
     }
 
     /// Reads a header off the start of a page; what is left is the page's body.
@@ -97,7 +99,7 @@ impl PageHeader {
             raw_bytes: size(raw)?,
             stored_bytes: size(stored)?,
             values: values.and_then(|values| u32::try_from(values).ok()).ok_or_else(incomplete)?,
-            encoding: encoding.and_then(|encoding| i32::try_from(encoding).ok()).ok_or_else(incomplete)?,
+            encoding: known_encoding(encoding.ok_or_else(incomplete)?)?,
         };
         match header.stored_bytes.cmp(&cursor.rest().len()) {
             Ordering::Equal => Ok((header, cursor.rest())),
@@ -105,14 +107,14 @@ impl PageHeader {
         }
     }
 
-    /// Appends the header of a data page.
+    /// Appends the header of a data page of plainly encoded values.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         put_i32(out, 1, DATA_PAGE);
         put_i32(out, 1, self.raw_bytes as i64);
         put_i32(out, 1, self.stored_bytes as i64);
         out.push(2 << 4 | thrift::STRUCT);
         put_i32(out, 1, i64::from(self.values));
-        put_i32(out, 1, i64::from(self.encoding));
+        put_i32(out, 1, PLAIN);
         // Of definition levels and of repetition levels.
         put_i32(out, 1, RLE);
         put_i32(out, 1, RLE);
@@ -123,6 +125,17 @@ impl PageHeader {
 fn put_i32(out: &mut Vec<u8>, id_delta: u8, value: i64) {
     out.push(id_delta << 4 | thrift::I32);
     put_signed(out, value);
+}
+
+/// The encodings that columns of archive objects have.
+fn known_encoding(number: i64) -> Result<Encoding, Error> {
+    match number {
+        PLAIN => Ok(Encoding::PLAIN),
+        2 => Ok(Encoding::PLAIN_DICTIONARY),
+        5 => Ok(Encoding::DELTA_BINARY_PACKED),
+        8 => Ok(Encoding::RLE_DICTIONARY),
+        _ => Err(corrupt("a page has an encoding that archive objects do not use")),
+    }
 }
 
 fn incomplete() -> Error {

@@ -14,7 +14,7 @@ use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory
 use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{ColumnPath, SchemaDescriptor, TypePtr};
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, TypePtr};
 
 use crate::error::{Error, corrupt};
 use crate::row_buffer::{Rows, WRITE_BATCH_ROWS};
@@ -118,12 +118,13 @@ impl RowGroup {
         values: &mut ValueWriter,
         file: &mut SerializedFileWriter<W>,
     ) -> Result<(), Error> {
+        let column = file.schema_descr().column(leaf::VALUE);
         let mut group = file.next_row_group()?;
         let mut writers = self.writers.into_iter();
         for writer in writers.by_ref().take(leaf::VALUE) {
             writer.close()?.append_to_row_group(&mut group)?;
         }
-        append_values(values, &mut group)?;
+        append_values(values, column, &mut group)?;
         for writer in writers {
             writer.close()?.append_to_row_group(&mut group)?;
         }
@@ -134,9 +135,9 @@ impl RowGroup {
 
 fn append_values<W: Write + Send>(
     values: &mut ValueWriter,
+    column: ColumnDescPtr,
     group: &mut SerializedRowGroupWriter<'_, W>,
 ) -> Result<(), Error> {
-    let column = SchemaDescriptor::new(parquet_schema()?).column(leaf::VALUE);
     let (bytes, closed) = values.close_chunk(column)?;
     let bytes = Bytes::from(bytes);
     group.append_column(&bytes, closed)?;

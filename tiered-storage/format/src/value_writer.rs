@@ -117,7 +117,6 @@ impl ValueWriter {
         let body = if is_compressed { &self.compressed } else { plain };
         self.chunk.push(body, raw_bytes, rows)?;
         self.page.truncate(LEVEL_ROOM_BYTES);
-        self.page.resize(LEVEL_ROOM_BYTES, 0);
         Ok(())
     }
 

@@ -16,6 +16,9 @@ use super::outputs::{Routed, route};
 use super::scheduler::Pause;
 use super::slice::Slice;
 
+/// Calls handed over together: enough for the hand-over not to count, and what waits is not gone through for each call.
+const CALLS_TOGETHER: usize = 128;
+
 /// Why a call gave nothing.
 enum Fault {
     /// It may work later; the records are not to blame.
@@ -125,9 +128,10 @@ impl Run {
     /// Calls the guest with the first of these slices, a transform with as many as fit one commit.
     async fn call(&mut self, slices: &VecDeque<Slice>) -> Vec<Result<Vec<Output>, Fault>> {
         let stopping = self.stopping.clone();
-        let sections: Vec<_> =
-            slices.iter().map(|slice| (self.facts(slice), slice.records.clone())).collect();
         let is_sink = self.deployment.metadata.kind == FunctionKind::Sink;
+        let together = if is_sink { 1 } else { CALLS_TOGETHER };
+        let sections: Vec<_> =
+            slices.iter().take(together).map(|slice| (self.facts(slice), slice.records.clone())).collect();
         let id = slices.front().filter(|_| is_sink).map(|slice| self.delivery_id(slice));
         let calls = async {
             match (id, sections.first()) {
