@@ -36,6 +36,11 @@ impl Pace {
     fn due(&self, index: u32) -> Instant {
         self.start + self.period * index
     }
+
+    /// When each request is due, each given when its time has come.
+    pub fn turns(self) -> impl Iterator<Item = Instant> {
+        (0..self.count).map(move |index| self.due(index)).inspect(|due| sleep_until(*due))
+    }
 }
 
 /// Acknowledgement latency of requests with one batch each.
@@ -46,17 +51,16 @@ pub fn produce(addr: &str, topic: &str, pace: Pace, batch: Bytes) -> anyhow::Res
     std::thread::scope(|scope| {
         let (slots_in, slots_out) = sync_channel(MAX_ON_THEIR_WAY);
         let sender = scope.spawn(move || -> anyhow::Result<()> {
-            for index in 0..pace.count {
-                sleep_until(pace.due(index));
-                slots_in.send(index)?;
+            for due in pace.turns() {
+                slots_in.send(due)?;
                 sending.send(&mut template)?;
             }
             Ok(())
         });
         let mut latencies = Latencies::default();
-        for index in slots_out {
+        for due in slots_out {
             acknowledged(&mut receiving)?;
-            latencies.add(pace.due(index).elapsed());
+            latencies.add(due.elapsed());
         }
         sender.join().map_err(|_| anyhow!("the sender panicked"))??;
         Ok(latencies)
@@ -96,8 +100,7 @@ fn send_all(addr: &str, pace: Pace, mut frames: Vec<Frame>) -> anyhow::Result<()
     std::thread::scope(|scope| {
         let count = frames.len();
         let acks = scope.spawn(move || (0..count).try_for_each(|_| acknowledged(&mut receiving).map(drop)));
-        for (index, frame) in (0..).zip(&mut frames) {
-            sleep_until(pace.due(index));
+        for (_, frame) in pace.turns().zip(&mut frames) {
             sending.send(frame)?;
         }
         acks.join().map_err(|_| anyhow!("reading acknowledgements panicked"))?

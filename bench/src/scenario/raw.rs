@@ -1,20 +1,37 @@
-//! The physical limit of an acknowledged produce: one write and one fdatasync.
+//! The physical limit of an acknowledged produce: one write and one fdatasync, as fast as they go and
+//! at the pace of the latency scenario.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Effort, Figures};
 use crate::load::latency::Latencies;
+use crate::load::paced::Pace;
 use crate::report::Who;
 
 const SAMPLES: u64 = 3000;
 
-/// Appends 1 KiB and syncs, again and again, where the brokers' data will be.
-pub(super) fn measure(dir: &Path, _: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
+/// What 10 records of 1 KiB and what is around them take, each millisecond.
+const PACED_BYTES: u64 = 12 << 10;
+const PACED_PER_SECOND: u32 = 1000;
+
+/// Writes and syncs where the brokers' data will be.
+pub(super) fn measure(dir: &Path, effort: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
     let path = dir.join("raw");
-    let file = File::create(&path)?;
+    let mut back_to_back = appended(&File::create(&path)?)?;
+    figures.add_of(Who::Raw, "raw.p50", back_to_back.percentile(0.50))?;
+    figures.add_of(Who::Raw, "raw.p99", back_to_back.percentile(0.99))?;
+    let mut paced = paced(&File::create(&path)?, effort.load)?;
+    figures.add_of(Who::Raw, "raw.paced.p50", paced.percentile(0.50))?;
+    figures.add_of(Who::Raw, "raw.paced.p99", paced.percentile(0.99))?;
+    figures.add_of(Who::Raw, "raw.paced.p999", paced.percentile(0.999))?;
+    Ok(std::fs::remove_file(path)?)
+}
+
+/// 1 KiB at the end of a file and a sync, again and again.
+fn appended(file: &File) -> anyhow::Result<Latencies> {
     let block = [7_u8; 1024];
     let mut latencies = Latencies::default();
     for index in 0..SAMPLES {
@@ -23,7 +40,23 @@ pub(super) fn measure(dir: &Path, _: Effort, figures: &mut Figures<'_>) -> anyho
         file.sync_data()?;
         latencies.add(started.elapsed());
     }
-    std::fs::remove_file(path)?;
-    figures.add_of(Who::Raw, "raw.p50", latencies.percentile(0.50))?;
-    figures.add_of(Who::Raw, "raw.p99", latencies.percentile(0.99))
+    Ok(latencies)
+}
+
+/// The latency scenario's bytes at its pace, over blocks that were written before. Latency counts from
+/// when a write was due, as it does there.
+fn paced(file: &File, duration: Duration) -> anyhow::Result<Latencies> {
+    let block = vec![7_u8; PACED_BYTES as usize];
+    let places = (0..duration.as_secs() * u64::from(PACED_PER_SECOND)).map(|index| index * PACED_BYTES);
+    for place in places.clone() {
+        file.write_all_at(&block, place)?;
+    }
+    file.sync_all()?;
+    let mut latencies = Latencies::default();
+    for (due, place) in Pace::new(PACED_PER_SECOND, duration).turns().zip(places) {
+        file.write_all_at(&block, place)?;
+        file.sync_data()?;
+        latencies.add(due.elapsed());
+    }
+    Ok(latencies)
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, OFlags};
@@ -94,7 +94,10 @@ struct RealFile {
 /// What writing past the page cache is aligned to: no disk in use asks for more.
 const BLOCK_BYTES: u64 = 4096;
 /// Zeros are written in pieces of this size.
-const ZEROS_BYTES: usize = 1 << 20;
+const ZEROS_BYTES: usize = 512 << 10;
+
+/// What is written where zeros are to be. Made once: to fill it each time costs as much as writing it.
+static ZEROS: LazyLock<Zeros> = LazyLock::new(Zeros::new);
 
 /// A piece of zeros that starts at a block's boundary in memory.
 struct Zeros {
@@ -183,12 +186,12 @@ impl DiskFile for RealFile {
         let Ok(direct) = self.open_direct() else {
             return self.write_zeros(have, len);
         };
-        let Zeros { bytes, start } = Zeros::new();
+        let Zeros { bytes, start } = &*ZEROS;
         let first = have.next_multiple_of(BLOCK_BYTES);
         let mut position = first;
         while position + BLOCK_BYTES <= len {
             let step = ((len - position) / BLOCK_BYTES * BLOCK_BYTES).min(ZEROS_BYTES as u64) as usize;
-            let piece = bytes.get(start..start + step).unwrap_or_default();
+            let piece = bytes.get(*start..start + step).unwrap_or_default();
             match direct.write_at(piece, position) {
                 Ok(written) if written > 0 && (written as u64).is_multiple_of(BLOCK_BYTES) => {
                     position += written as u64

@@ -186,7 +186,7 @@ impl Default for BrokerConfig {
             disk_reserve_bytes: 256 << 20,
             wal_segment_bytes: 64 << 20,
             hot_cache_bytes: 64 << 20,
-            hot_page_cache_bytes: 1 << 30,
+            hot_page_cache_bytes: 2 << 30,
             cpu_workers: 0,
             metrics_max_topics: 1000,
             telemetry_max_bytes: 1 << 20,
