@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::latency::REQUESTS_PER_SECOND;
 use super::{Effort, Figures};
 use crate::load::latency::Latencies;
 use crate::load::paced::Pace;
@@ -15,7 +16,6 @@ const SAMPLES: u64 = 3000;
 
 /// What 10 records of 1 KiB and what is around them take, each millisecond.
 const PACED_BYTES: u64 = 12 << 10;
-const PACED_PER_SECOND: u32 = 1000;
 
 /// Writes and syncs where the brokers' data will be.
 pub(super) fn measure(dir: &Path, effort: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
@@ -47,13 +47,13 @@ fn appended(file: &File) -> anyhow::Result<Latencies> {
 /// when a write was due, as it does there.
 fn paced(file: &File, duration: Duration) -> anyhow::Result<Latencies> {
     let block = vec![7_u8; PACED_BYTES as usize];
-    let places = (0..duration.as_secs() * u64::from(PACED_PER_SECOND)).map(|index| index * PACED_BYTES);
+    let places = (0..duration.as_secs() * u64::from(REQUESTS_PER_SECOND)).map(|index| index * PACED_BYTES);
     for place in places.clone() {
         file.write_all_at(&block, place)?;
     }
     file.sync_all()?;
     let mut latencies = Latencies::default();
-    for (due, place) in Pace::new(PACED_PER_SECOND, duration).turns().zip(places) {
+    for (due, place) in Pace::new(REQUESTS_PER_SECOND, duration).turns().zip(places) {
         file.write_all_at(&block, place)?;
         file.sync_data()?;
         latencies.add(due.elapsed());

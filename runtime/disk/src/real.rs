@@ -96,7 +96,7 @@ const BLOCK_BYTES: u64 = 4096;
 /// Zeros are written in pieces of this size.
 const ZEROS_BYTES: usize = 512 << 10;
 
-/// What is written where zeros are to be. Made once: to fill it each time costs as much as writing it.
+/// What is written where zeros are to be. Made once: to fill it each time costs more than to write it.
 static ZEROS: LazyLock<Zeros> = LazyLock::new(Zeros::new);
 
 /// A piece of zeros that starts at a block's boundary in memory.
