@@ -213,6 +213,7 @@ async fn cluster_id(metadata: &Journal) -> Result<Uuid, Error> {
 async fn open_bucket(config: &BrokerConfig, cluster_id: Uuid) -> Result<Bucket, Error> {
     let mut options = ArchiveOptions::new(config.object_store_url(), config.data_dir.join("cache"));
     options.cache_bytes = u64::try_from(config.archive_cache_bytes).unwrap_or(0);
+    options.page_cache_bytes = u64::try_from(config.archive_page_cache_bytes).unwrap_or(0);
     let bucket = Bucket::new(Archive::open(options).await?, cluster_id);
     match bucket.claim().await {
         Ok(()) => {}

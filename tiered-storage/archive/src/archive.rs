@@ -15,7 +15,7 @@ use tidemill_archive_format::{
 use tidemill_records::RecordBatch;
 use uuid::Uuid;
 
-use crate::backend::{Backend, Uploaded, blocking, location};
+use crate::backend::{Backend, Measure, blocking, location};
 use crate::error::Error;
 use crate::extent_cache::ExtentCache;
 use crate::layout::CLAIM_PATH;
@@ -38,16 +38,21 @@ pub struct ArchiveOptions {
     pub cache_bytes: u64,
     /// Bound of the parsed footers in memory.
     pub footer_cache_bytes: u64,
+    /// Bytes of the newest objects that stay in the operating system's page cache, where the store is
+    /// a local folder.
+    pub page_cache_bytes: u64,
 }
 
 impl ArchiveOptions {
-    /// Options for this URL, with a cache of 1 GiB on disk and 64 MiB of footers in memory.
+    /// Options for this URL, with a cache of 1 GiB on disk, 64 MiB of footers in memory, and 512 MiB
+    /// of objects in the page cache.
     pub fn new(url: impl Into<String>, cache_dir: impl Into<PathBuf>) -> Self {
         ArchiveOptions {
             url: url.into(),
             cache_dir: cache_dir.into(),
             cache_bytes: 1 << 30,
             footer_cache_bytes: 64 << 20,
+            page_cache_bytes: 512 << 20,
         }
     }
 }
@@ -120,7 +125,7 @@ impl Archive {
     /// Opens the archive at a URL. Nothing is sent to a remote store yet.
     pub async fn open(options: ArchiveOptions) -> Result<Self, Error> {
         blocking(move || {
-            let backend = Backend::of_url(&options.url)?;
+            let backend = Backend::of_url(&options.url, options.page_cache_bytes)?;
             Self::assemble(backend, &options)
         })
         .await
@@ -174,10 +179,11 @@ impl Archive {
         Ok(())
     }
 
-    /// Moves a finished local file to a path that must not exist yet. Durable when this returns; the
-    /// local file is gone then.
-    pub async fn upload(&self, path: &str, local: &Path) -> Result<Uploaded, Error> {
-        self.backend().put_new_file(path, local).await
+    /// Moves a finished local file, into which so much was written, to a path that must not exist yet.
+    /// Durable when this returns; the local file is gone then. A file that is not what was written is
+    /// [`Error::Corrupt`].
+    pub async fn upload(&self, path: &str, local: &Path, written: &Measure) -> Result<(), Error> {
+        self.backend().put_new_file(path, local, written).await
     }
 
     /// Reads an object of at most `limit` bytes whole, past all caches.

@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::error::Error;
 use crate::local_files;
+use crate::page_cache::PageCache;
 
 /// Files up to this size go up in one conditional request; larger ones in parts.
 const SINGLE_PUT_BYTES: u64 = 16 << 20;
@@ -30,31 +31,42 @@ const PARTS_IN_FLIGHT: usize = 4;
 pub(crate) struct Backend {
     store: Arc<dyn ObjectStore>,
     folder: Option<PathBuf>,
+    /// Of a folder's objects.
+    page_cache: Arc<PageCache>,
 }
 
-/// Length and checksum of what was uploaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uploaded {
+/// Length and checksum of an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measure {
     /// Length in bytes.
     pub length_bytes: u64,
     /// CRC-32C of the whole.
     pub crc32c: u32,
 }
 
+impl Measure {
+    /// Goes on over what comes next.
+    fn add(&mut self, bytes: &[u8]) {
+        self.length_bytes += bytes.len() as u64;
+        self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
+    }
+}
+
 impl Backend {
     /// A store made elsewhere, such as one in memory.
     pub(crate) fn of_store(store: Arc<dyn ObjectStore>) -> Self {
-        Backend { store, folder: None }
+        Backend { store, folder: None, page_cache: Arc::new(PageCache::new(0)) }
     }
 
     /// The store that a URL names: `file:///…`, `s3://bucket/prefix`, `gs://…` or `az://…`. Credentials
-    /// and endpoints come from the environment, in the variables each vendor's tools use.
-    pub(crate) fn of_url(url: &str) -> Result<Self, Error> {
+    /// and endpoints come from the environment, in the variables each vendor's tools use. A folder
+    /// keeps `page_cache_bytes` of its newest objects in memory.
+    pub(crate) fn of_url(url: &str, page_cache_bytes: u64) -> Result<Self, Error> {
         let bad = |reason: String| Error::Configuration { url: url.to_owned(), reason };
         let vendor = |error: object_store::Error| bad(error.to_string());
         let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("it has no scheme".to_owned()))?;
         let store: Arc<dyn ObjectStore> = match scheme {
-            "file" => return Self::of_folder(url, rest),
+            "file" => return Self::of_folder(url, rest, page_cache_bytes),
             "s3" => Arc::new(AmazonS3Builder::from_env().with_url(url).build().map_err(vendor)?),
             "gs" => Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url).build().map_err(vendor)?),
             "az" => Arc::new(MicrosoftAzureBuilder::from_env().with_url(url).build().map_err(vendor)?),
@@ -63,12 +75,12 @@ impl Backend {
         let (_bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = Path::parse(prefix.trim_matches('/')).map_err(|error| bad(error.to_string()))?;
         if prefix.as_ref().is_empty() {
-            return Ok(Backend { store, folder: None });
+            return Ok(Self::of_store(store));
         }
-        Ok(Backend { store: Arc::new(PrefixStore::new(store, prefix)), folder: None })
+        Ok(Self::of_store(Arc::new(PrefixStore::new(store, prefix))))
     }
 
-    fn of_folder(url: &str, path: &str) -> Result<Self, Error> {
+    fn of_folder(url: &str, path: &str, page_cache_bytes: u64) -> Result<Self, Error> {
         let bad = |reason: String| Error::Configuration { url: url.to_owned(), reason };
         let folder = PathBuf::from(path);
         if !folder.is_absolute() {
@@ -77,7 +89,8 @@ impl Backend {
         local_files::create_folder(&folder).map_err(|error| bad(error.to_string()))?;
         let folder = folder.canonicalize().map_err(|error| bad(error.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| bad(error.to_string()))?;
-        Ok(Backend { store: Arc::new(store), folder: Some(folder) })
+        let page_cache = Arc::new(PageCache::new(page_cache_bytes));
+        Ok(Backend { store: Arc::new(store), folder: Some(folder), page_cache })
     }
 
     /// The store.
@@ -103,29 +116,52 @@ impl Backend {
     }
 
     /// Moves a local file to a name that must not exist yet; durable when this returns. The local
-    /// file is gone afterwards.
-    pub(crate) async fn put_new_file(&self, path: &str, local: &FilePath) -> Result<Uploaded, Error> {
+    /// file is gone afterwards. It has to be as long as was written, and what is sent elsewhere has to
+    /// have the checksum of that.
+    pub(crate) async fn put_new_file(
+        &self,
+        path: &str,
+        local: &FilePath,
+        written: &Measure,
+    ) -> Result<(), Error> {
         let location = location(path)?;
-        let source = local.to_owned();
-        let uploaded = blocking(move || local_files::measure(&source)).await?;
+        let length = tokio::fs::metadata(local).await.map_err(|error| io("read", local, error))?.len();
+        if length != written.length_bytes {
+            return Err(changed(path));
+        }
         if let Some(folder) = &self.folder {
             let (folder, path, local) = (folder.clone(), location.to_string(), local.to_owned());
-            blocking(move || local_files::move_new(&folder, &path, &local)).await?;
-            return Ok(uploaded);
+            let page_cache = Arc::clone(&self.page_cache);
+            return blocking(move || {
+                let object = local_files::move_new(&folder, &path, &local)?;
+                page_cache.written(object, length);
+                Ok(())
+            })
+            .await;
         }
-        if uploaded.length_bytes <= SINGLE_PUT_BYTES {
+        if length <= SINGLE_PUT_BYTES {
             let bytes = tokio::fs::read(local).await.map_err(|error| io("read", local, error))?;
+            let mut sent = Measure::default();
+            sent.add(&bytes);
+            if sent != *written {
+                return Err(changed(path));
+            }
             self.put_new(path, Bytes::from(bytes)).await?;
         } else {
-            self.put_parts(path, &location, local).await?;
+            self.put_parts(path, &location, local, written).await?;
         }
-        tokio::fs::remove_file(local).await.map_err(|error| io("removal", local, error))?;
-        Ok(uploaded)
+        tokio::fs::remove_file(local).await.map_err(|error| io("removal", local, error))
     }
 
     /// Uploads in parts. Stores have no conditional form of this; that nothing is replaced rests on
     /// the random part of the name, and on looking first.
-    async fn put_parts(&self, path: &str, location: &Path, local: &FilePath) -> Result<(), Error> {
+    async fn put_parts(
+        &self,
+        path: &str,
+        location: &Path,
+        local: &FilePath,
+        written: &Measure,
+    ) -> Result<(), Error> {
         let failed = |error| Error::store("upload", path, error);
         match self.store.head(location).await {
             Ok(_) => return Err(Error::AlreadyExists(path.to_owned())),
@@ -135,14 +171,14 @@ impl Backend {
         let mut file = tokio::fs::File::open(local).await.map_err(|error| io("read", local, error))?;
         let upload = self.store.put_multipart(location).await.map_err(failed)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        match send_parts(&mut file, &mut upload).await {
-            Ok(()) => upload.finish().await.map(|_| ()).map_err(failed),
-            Err(error) => {
-                // The parts are collected by the store's own rules if this fails too.
-                let _ = upload.abort().await;
-                Err(error.into_error(path, local))
-            }
-        }
+        let error = match send_parts(&mut file, &mut upload).await {
+            Ok(sent) if sent == *written => return upload.finish().await.map(|_| ()).map_err(failed),
+            Ok(_) => changed(path),
+            Err(error) => error.into_error(path, local),
+        };
+        // The parts are collected by the store's own rules if this fails too.
+        let _ = upload.abort().await;
+        Err(error)
     }
 
     /// Reads some ranges of an object past all caches.
@@ -168,13 +204,12 @@ impl Backend {
     }
 
     /// CRC-32C and length of a whole object, read past all caches.
-    pub(crate) async fn measure(&self, path: &str) -> Result<Uploaded, Error> {
+    pub(crate) async fn measure(&self, path: &str) -> Result<Measure, Error> {
         let failed = |error| Error::store("read", path, error);
         let mut stream = self.store.get(&location(path)?).await.map_err(failed)?.into_stream();
-        let mut measured = Uploaded { length_bytes: 0, crc32c: 0 };
+        let mut measured = Measure::default();
         while let Some(bytes) = stream.try_next().await.map_err(failed)? {
-            measured.length_bytes += bytes.len() as u64;
-            measured.crc32c = crc32c::crc32c_append(measured.crc32c, &bytes);
+            measured.add(&bytes);
         }
         Ok(measured)
     }
@@ -195,13 +230,16 @@ impl PartError {
     }
 }
 
-async fn send_parts(file: &mut tokio::fs::File, upload: &mut WriteMultipart) -> Result<(), PartError> {
+/// Sends the whole file and tells what was in it.
+async fn send_parts(file: &mut tokio::fs::File, upload: &mut WriteMultipart) -> Result<Measure, PartError> {
+    let mut sent = Measure::default();
     loop {
         let mut part = Vec::with_capacity(PART_BYTES);
         let read = file.take(PART_BYTES as u64).read_to_end(&mut part).await.map_err(PartError::File)?;
         if read == 0 {
-            return Ok(());
+            return Ok(sent);
         }
+        sent.add(&part);
         upload.wait_for_capacity(PARTS_IN_FLIGHT).await.map_err(PartError::Store)?;
         upload.put(Bytes::from(part));
     }
@@ -210,6 +248,11 @@ async fn send_parts(file: &mut tokio::fs::File, upload: &mut WriteMultipart) -> 
 /// Checks a path.
 pub(crate) fn location(path: &str) -> Result<Path, Error> {
     Path::parse(path).map_err(|error| Error::Corrupt { path: path.to_owned(), reason: error.to_string() })
+}
+
+fn changed(path: &str) -> Error {
+    let reason = "the local file is not what was written into it".to_owned();
+    Error::Corrupt { path: path.to_owned(), reason }
 }
 
 fn io(operation: &'static str, path: &FilePath, error: std::io::Error) -> Error {

@@ -16,12 +16,13 @@ mod garbage;
 mod layout;
 mod local_files;
 mod modules;
+mod page_cache;
 mod single_flight;
 mod verify;
 mod weighted_lru;
 
 pub use archive::{Archive, ArchiveOptions, ArchiveStats, ArchivedRead, ObjectRef};
-pub use backend::Uploaded;
+pub use backend::Measure;
 pub use error::Error;
 pub use garbage::{Collected, ListedObject};
 pub use layout::{object_path, topic_data_path};

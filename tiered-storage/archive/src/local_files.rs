@@ -5,7 +5,7 @@
 //! synced before it counts. Staging files are named `<object>#<random>`, which listings leave out.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::backend::Uploaded;
 use crate::error::Error;
-
-const COPY_BYTES: usize = 256 << 10;
 
 /// Creates a folder and its parents, durably.
 pub(crate) fn create_folder(folder: &Path) -> Result<(), Error> {
@@ -53,7 +50,8 @@ pub(crate) fn put_new(root: &Path, path: &str, bytes: &[u8]) -> Result<(), Error
 }
 
 /// Moves a file to a name that must not exist yet: without copying where both are on one file system.
-pub(crate) fn move_new(root: &Path, path: &str, local: &Path) -> Result<(), Error> {
+/// Answers where it is.
+pub(crate) fn move_new(root: &Path, path: &str, local: &Path) -> Result<PathBuf, Error> {
     let target = root.join(path);
     let staging = stage(&target)?;
     if target.exists() {
@@ -69,7 +67,8 @@ pub(crate) fn move_new(root: &Path, path: &str, local: &Path) -> Result<(), Erro
         }
         fs::remove_file(local).map_err(|error| failed("removal", local, error))?;
     }
-    sync_folder(target.parent().unwrap_or(root))
+    sync_folder(target.parent().unwrap_or(root))?;
+    Ok(target)
 }
 
 /// Gives a staging file its name, atomically if the file system has hard links.
@@ -104,25 +103,6 @@ fn copy_synced(from: &Path, to: &Path) -> io::Result<()> {
 
 fn sync_folder(folder: &Path) -> Result<(), Error> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed("sync", folder, error))
-}
-
-/// Length and CRC-32C of a file.
-pub(crate) fn measure(path: &Path) -> Result<Uploaded, Error> {
-    let read = || {
-        let mut file = File::open(path)?;
-        let mut buffer = vec![0; COPY_BYTES];
-        let mut measured = Uploaded { length_bytes: 0, crc32c: 0 };
-        loop {
-            let read = file.read(&mut buffer)?;
-            if read == 0 {
-                return Ok(measured);
-            }
-            let bytes = buffer.get(..read).unwrap_or_default();
-            measured.length_bytes += bytes.len() as u64;
-            measured.crc32c = crc32c::crc32c_append(measured.crc32c, bytes);
-        }
-    };
-    read().map_err(|error| failed("read", path, error))
 }
 
 /// Reads ranges of a file.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use tidemill_archive::{Archive, ArchivedRead, Codec, Error as ArchiveError, ObjectRef};
+use tidemill_archive::{Archive, ArchivedRead, Codec, Error as ArchiveError, Measure, ObjectRef};
 use tidemill_archive_format::ObjectSummary;
 use tidemill_state::ArchivedObject;
 use uuid::Uuid;
@@ -53,16 +53,11 @@ impl Bucket {
         Ok(())
     }
 
-    /// Uploads a finished local file under a new name, and checks that what arrived is what was
-    /// written.
+    /// Uploads a finished local file under a new name.
     pub(super) async fn upload(&self, path: &str, file: &Path, summary: &ObjectSummary) -> Result<(), Error> {
         self.claim().await?;
-        let uploaded = self.archive.upload(path, file).await?;
-        if (uploaded.length_bytes, uploaded.crc32c) == (summary.length_bytes, summary.crc32c) {
-            return Ok(());
-        }
-        let message = format!("the local copy of {path} changed between writing and uploading it");
-        Err(Error::new(ErrorKind::KafkaStorageError, message))
+        let written = Measure { length_bytes: summary.length_bytes, crc32c: summary.crc32c };
+        Ok(self.archive.upload(path, file, &written).await?)
     }
 
     /// Reads whole batches, one at least, each compressed as its producer chose.

@@ -112,6 +112,9 @@ pub struct BrokerConfig {
     pub archive_gc_grace_ms: i64,
     /// Bound of the local cache of archived objects.
     pub archive_cache_bytes: i64,
+    /// Bytes of the newest archived objects that stay in the operating system's page cache, where the
+    /// bucket is a folder.
+    pub archive_page_cache_bytes: i64,
     /// Archived reads at a time.
     pub archive_fetch_concurrency: i32,
     /// Objects sealed at a time.
@@ -180,6 +183,7 @@ impl Default for BrokerConfig {
             archive_gc_interval_ms: 6 * 3_600_000,
             archive_gc_grace_ms: 24 * 3_600_000,
             archive_cache_bytes: 1 << 30,
+            archive_page_cache_bytes: 512 << 20,
             archive_fetch_concurrency: 4,
             seal_concurrency: 1,
             hot_bytes: 4 << 30,

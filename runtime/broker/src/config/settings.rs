@@ -164,6 +164,8 @@ pub(super) static SETTINGS: &[BrokerSetting] = &[
         "How old an uncommitted object must be to be deleted."),
     setting!("archive.cache.bytes", archive_cache_bytes: i64, 0..=i64::MAX,
         "Bound of the local cache of archived objects."),
+    setting!("archive.page.cache.bytes", archive_page_cache_bytes: i64, 0..=i64::MAX,
+        "Bytes of the newest archived objects that stay in the operating system's page cache, if the bucket is a folder."),
     setting!("archive.fetch.concurrency", archive_fetch_concurrency: i32, 1..=1024, "Archived reads at a time."),
     setting!("seal.concurrency", seal_concurrency: i32, 1..=64, "Objects sealed at a time."),
     setting!("hot.bytes", hot_bytes: i64, (1 << 20)..=i64::MAX, "Bound of the hot part of the data directory."),
