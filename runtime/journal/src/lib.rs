@@ -31,6 +31,7 @@ mod space;
 mod spare_thread;
 mod standing;
 mod transport;
+mod turns;
 mod writer;
 
 pub use error::{Error, ReadError};

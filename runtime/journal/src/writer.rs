@@ -12,7 +12,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::Error;
 use crate::durable::Unsettled;
 use crate::health::Health;
 use crate::spare_thread::SpareThread;
+use crate::turns::Turns;
 
 /// Told how a job went.
 pub(crate) enum Done {
@@ -81,10 +81,36 @@ pub(crate) enum Job {
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LAST_RETRY: Duration = Duration::from_millis(500);
 
+type Jobs = Turns<(Job, Done)>;
+
 /// Hands jobs to the threads. They end when the last of these is dropped.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    jobs: Sender<(Job, Done)>,
+    jobs: Arc<Source>,
+}
+
+/// Our end of the jobs.
+struct Source(Arc<Jobs>);
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// The threads' end of the jobs: what waits when they have ended is told so.
+struct Taker(Arc<Jobs>);
+
+impl Drop for Taker {
+    fn drop(&mut self) {
+        for (_, done) in self.0.abandon() {
+            done.tell(Err(ended()));
+        }
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("the log's thread has ended")
 }
 
 impl Writer {
@@ -95,14 +121,15 @@ impl Writer {
         disk: Arc<dyn Disk>,
         health: Arc<Health>,
     ) -> Result<(Writer, JoinHandle<()>), Error> {
-        let (jobs, queue) = channel();
-        let queue = Mutex::new(queue);
+        let jobs = Arc::new(Jobs::new());
+        let writer = Writer { jobs: Arc::new(Source(jobs.clone())) };
         let spawn = |run: Box<dyn FnOnce() + Send>| {
             let spawned = std::thread::Builder::new().name(format!("journal-{journal_id}")).spawn(run);
             spawned.map_err(|e| Error::Storage(format!("cannot start the log's threads: {e}")))
         };
         let spare = SpareThread::start(journal_id, wal.clone())?;
-        let shared = Arc::new(Threads { queue, wal, disk, health, syncs: Mutex::default(), spare });
+        let shared =
+            Arc::new(Threads { jobs: Taker(jobs), wal, disk, health, syncs: Mutex::default(), spare });
         let first = shared.clone();
         let first = spawn(Box::new(move || first.run()))?;
         let second = spawn(Box::new(move || {
@@ -113,14 +140,13 @@ impl Writer {
                 threads.spare.end();
             }
         }))?;
-        Ok((Writer { jobs }, second))
+        Ok((writer, second))
     }
 
     /// Queues a job.
     pub(crate) fn submit(&self, job: Job, done: Done) {
-        if let Err(refused) = self.jobs.send((job, done)) {
-            let (_, done) = refused.0;
-            done.tell(Err(io::Error::other("the log's thread has ended")));
+        if let Err((_, done)) = self.jobs.0.push((job, done)) {
+            done.tell(Err(ended()));
         }
     }
 
@@ -133,12 +159,12 @@ impl Writer {
                 let _ = sender.send(result);
             }),
         );
-        receiver.await.unwrap_or_else(|_| Err(io::Error::other("the log's thread has ended")))
+        receiver.await.unwrap_or_else(|_| Err(ended()))
     }
 }
 
 struct Threads {
-    queue: Mutex<Receiver<(Job, Done)>>,
+    jobs: Taker,
     wal: Wal,
     disk: Arc<dyn Disk>,
     health: Arc<Health>,
@@ -170,10 +196,9 @@ impl Threads {
     /// Does the next job up to its fsync. Answers whom to tell of that, if anybody; none when there
     /// are no more jobs.
     fn write_next(&self) -> Option<Option<Done>> {
-        let queue = self.queue.lock();
-        let (job, done) = queue.recv().ok()?;
+        let ((job, done), turn) = self.jobs.0.take()?;
         let result = self.write(&job);
-        drop(queue);
+        drop(turn);
         if result.is_ok() && matches!(job, Job::Append(_)) {
             return Some(Some(done));
         }

@@ -35,8 +35,9 @@ use crate::space::{Space, makes_room};
 const ENTRY_COMMANDS: usize = 16 << 10;
 /// Entries on their way whatever their size.
 const SMALL_ENTRIES: usize = 2;
-/// Waiting bytes that are worth an entry beyond those.
-const WORTHY_BYTES: usize = 60 << 10;
+/// Waiting bytes that are worth an entry beyond those: two of a producer's larger batches. Each entry
+/// costs hand-overs between threads, however little is in it.
+const WORTHY_BYTES: usize = 120 << 10;
 /// Bound of such an entry: others should not have to wait behind many large ones.
 const FURTHER_ENTRY_BYTES: usize = 512 << 10;
 

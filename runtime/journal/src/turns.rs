@@ -1,0 +1,153 @@
+//! Jobs for threads that take turns: each takes the next one, and none takes another before that turn
+//! is over. So jobs are done in order, and a thread may go on with what follows from its job while
+//! another has its turn.
+//!
+//! A thread is woken only for a job that it can take: a lock handed from one to the other would wake
+//! one for each job, whether there is another or not.
+
+use std::collections::VecDeque;
+
+use parking_lot::{Condvar, Mutex};
+
+pub(crate) struct Turns<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    waiting: VecDeque<T>,
+    is_taken: bool,
+    is_closed: bool,
+}
+
+/// Somebody's turn, until it is dropped.
+pub(crate) struct Turn<'a, T>(&'a Turns<T>);
+
+impl<T> Turns<T> {
+    pub(crate) fn new() -> Turns<T> {
+        let state = State { waiting: VecDeque::new(), is_taken: false, is_closed: false };
+        Turns { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Queues a job, or gives it back when nobody will take it any more.
+    pub(crate) fn push(&self, job: T) -> Result<(), T> {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return Err(job);
+        }
+        state.waiting.push_back(job);
+        // Otherwise whoever has the turn wakes the next one.
+        if !state.is_taken {
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for a job and for the turn to do it. None when there will be no more.
+    pub(crate) fn take(&self) -> Option<(T, Turn<'_, T>)> {
+        let mut state = self.state.lock();
+        loop {
+            if !state.is_taken {
+                if let Some(job) = state.waiting.pop_front() {
+                    state.is_taken = true;
+                    return Some((job, Turn(self)));
+                }
+                if state.is_closed {
+                    return None;
+                }
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Takes no further jobs. Those that wait are still done.
+    pub(crate) fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Takes no further jobs and answers those that wait, which nobody will do.
+    pub(crate) fn abandon(&self) -> VecDeque<T> {
+        self.close();
+        std::mem::take(&mut self.state.lock().waiting)
+    }
+}
+
+impl<T> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.is_taken = false;
+        if state.is_closed {
+            self.0.changed.notify_all();
+        } else if !state.waiting.is_empty() {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread::{sleep, spawn};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn jobs_are_done_one_at_a_time_and_in_order() {
+        const JOBS: u64 = 2_000;
+        let turns = Arc::new(Turns::new());
+        let done = Arc::new(AtomicU64::new(0));
+        let worker = || {
+            let (turns, done) = (turns.clone(), done.clone());
+            spawn(move || {
+                let mut taken = 0;
+                while let Some((job, turn)) = turns.take() {
+                    assert_eq!(done.load(Ordering::Relaxed), job);
+                    done.store(job + 1, Ordering::Relaxed);
+                    drop(turn);
+                    taken += 1;
+                    if job % 7 == 0 {
+                        sleep(Duration::from_micros(50));
+                    }
+                }
+                taken
+            })
+        };
+        let workers = [worker(), worker()];
+        for job in 0..JOBS {
+            turns.push(job).unwrap();
+            if job % 100 == 0 {
+                sleep(Duration::from_millis(1)); // they find nothing and wait
+            }
+        }
+        turns.close();
+        let taken: Vec<u64> = workers.map(|worker| worker.join().unwrap()).to_vec();
+        assert_eq!(taken.iter().sum::<u64>(), JOBS);
+        assert!(taken.iter().all(|taken| *taken > 0), "{taken:?}");
+        assert_eq!(turns.push(JOBS), Err(JOBS));
+    }
+
+    #[test]
+    fn whoever_waits_for_a_turn_ends_when_the_jobs_do() {
+        let turns = Arc::new(Turns::new());
+        turns.push(1).unwrap();
+        let (_, turn) = turns.take().unwrap();
+        let other = turns.clone();
+        let waiting = spawn(move || other.take().is_none());
+        turns.close();
+        drop(turn);
+        assert!(waiting.join().unwrap());
+    }
+
+    #[test]
+    fn jobs_that_nobody_will_do_are_answered() {
+        let turns = Turns::new();
+        turns.push(1).unwrap();
+        turns.push(2).unwrap();
+        assert_eq!(turns.abandon(), [1, 2]);
+        assert_eq!(turns.push(3), Err(3));
+        assert!(turns.take().is_none());
+    }
+}
