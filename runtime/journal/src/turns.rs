@@ -108,7 +108,7 @@ mod tests {
                     done.store(job + 1, Ordering::Relaxed);
                     drop(turn);
                     taken += 1;
-                    if job % 7 == 0 {
+                    if job.is_multiple_of(7) {
                         sleep(Duration::from_micros(50));
                     }
                 }
@@ -118,7 +118,7 @@ mod tests {
         let workers = [worker(), worker()];
         for job in 0..JOBS {
             turns.push(job).unwrap();
-            if job % 100 == 0 {
+            if job.is_multiple_of(100) {
                 sleep(Duration::from_millis(1)); // they find nothing and wait
             }
         }
