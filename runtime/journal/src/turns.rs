@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn jobs_are_done_one_at_a_time_and_in_order() {
         const JOBS: u64 = 2_000;
-        let turns = Arc::new(Turns::new());
+        let turns = Arc::new(Turns::<u64>::new());
         let done = Arc::new(AtomicU64::new(0));
         let worker = || {
             let (turns, done) = (turns.clone(), done.clone());
