@@ -18,6 +18,8 @@ use crate::scenario::{Effort, SCENARIOS, Scenario};
 
 const ROUNDS: usize = 3;
 const SECONDS: u64 = 10;
+// A thousand requests a second: 30 of them are beyond the 99.9th percentile.
+const LATENCY_SECONDS: u64 = 30;
 const STEADY_SECONDS: u64 = 600;
 
 // What the broker uses: codecs are measured within this process, too.
@@ -35,9 +37,12 @@ struct Args {
     /// Rounds; in each, every broker is measured in turn.
     #[arg(long, default_value_t = ROUNDS)]
     rounds: usize,
-    /// Length of each throughput and latency measurement, in seconds.
+    /// Length of each throughput measurement, in seconds.
     #[arg(long, default_value_t = SECONDS)]
     seconds: u64,
+    /// Length of each measurement of latency at a fixed rate, in seconds.
+    #[arg(long, default_value_t = LATENCY_SECONDS)]
+    latency_seconds: u64,
     /// Length of the steady state, in seconds.
     #[arg(long, default_value_t = STEADY_SECONDS)]
     steady_seconds: u64,
@@ -63,8 +68,11 @@ fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&logs)?;
     let data = tempfile::tempdir_in(std::path::absolute(&args.dir)?)?;
     let place = Place { data: data.path().to_owned(), logs };
-    let effort =
-        Effort { load: Duration::from_secs(args.seconds), steady: Duration::from_secs(args.steady_seconds) };
+    let effort = Effort {
+        load: Duration::from_secs(args.seconds),
+        latency: Duration::from_secs(args.latency_seconds),
+        steady: Duration::from_secs(args.steady_seconds),
+    };
     let mut report = Report::default();
     for round in 1..=args.rounds {
         println!("\n==== round {round} of {}", args.rounds);
@@ -90,6 +98,7 @@ fn arguments(args: &Args) -> String {
     for (name, value, default) in [
         ("rounds", args.rounds as u64, ROUNDS as u64),
         ("seconds", args.seconds, SECONDS),
+        ("latency-seconds", args.latency_seconds, LATENCY_SECONDS),
         ("steady-seconds", args.steady_seconds, STEADY_SECONDS),
     ] {
         if value != default {

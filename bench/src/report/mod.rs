@@ -70,9 +70,11 @@ impl Report {
     /// Notes that a measurement failed, and shows it. Paths are named from here on: the page is for others, too.
     pub fn failed(&mut self, failure: &str) {
         println!("  FAILED: {failure}");
-        let here =
-            std::env::current_dir().map_or_else(|_| String::new(), |dir| format!("{}/", dir.display()));
-        self.failures.push(if here.is_empty() { failure.to_owned() } else { failure.replace(&here, "") });
+        let named = match std::env::current_dir() {
+            Ok(here) => failure.replace(&format!("{}/", here.display()), ""),
+            Err(_) => failure.to_owned(),
+        };
+        self.failures.push(named);
     }
 
     /// Measurements that failed.

@@ -30,6 +30,8 @@ use crate::report::{OtherLoad, Report, Who, own_cpu_s};
 pub struct Effort {
     /// Each throughput measurement.
     pub load: Duration,
+    /// Each measurement of latency at a fixed rate.
+    pub latency: Duration,
     /// The steady state.
     pub steady: Duration,
 }

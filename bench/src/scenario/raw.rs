@@ -1,10 +1,15 @@
 //! The physical limit of an acknowledged produce: one write and one fdatasync, as fast as they go and
-//! at the pace of the latency scenario.
+//! at the pace of the latency scenario. And what the machine itself adds: how late a thread that only
+//! sleeps is woken meanwhile. A virtual machine's host may wake an idle core milliseconds late, and
+//! whoever waits for that core, for the disk or for a message, waits as long.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
 
 use super::latency::REQUESTS_PER_SECOND;
 use super::{Effort, Figures};
@@ -17,16 +22,21 @@ const SAMPLES: u64 = 3000;
 /// What 10 records of 1 KiB and what is around them take, each millisecond.
 const PACED_BYTES: u64 = 12 << 10;
 
+const SLEEP: Duration = Duration::from_millis(1);
+
 /// Writes and syncs where the brokers' data will be.
 pub(super) fn measure(dir: &Path, effort: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
     let path = dir.join("raw");
     let mut back_to_back = appended(&File::create(&path)?)?;
     figures.add_of(Who::Raw, "raw.p50", back_to_back.percentile(0.50))?;
     figures.add_of(Who::Raw, "raw.p99", back_to_back.percentile(0.99))?;
-    let mut paced = paced(&File::create(&path)?, effort.load)?;
+    let (mut paced, mut sleeping) = paced(&File::create(&path)?, effort.latency)?;
     figures.add_of(Who::Raw, "raw.paced.p50", paced.percentile(0.50))?;
     figures.add_of(Who::Raw, "raw.paced.p99", paced.percentile(0.99))?;
     figures.add_of(Who::Raw, "raw.paced.p999", paced.percentile(0.999))?;
+    figures.add_of(Who::Raw, "raw.sleep.p50", sleeping.percentile(0.50))?;
+    figures.add_of(Who::Raw, "raw.sleep.p999", sleeping.percentile(0.999))?;
+    figures.add_of(Who::Raw, "raw.sleep.max", sleeping.percentile(1.0))?;
     Ok(std::fs::remove_file(path)?)
 }
 
@@ -44,19 +54,39 @@ fn appended(file: &File) -> anyhow::Result<Latencies> {
 }
 
 /// The latency scenario's bytes at its pace, over blocks that were written before. Latency counts from
-/// when a write was due, as it does there.
-fn paced(file: &File, duration: Duration) -> anyhow::Result<Latencies> {
+/// when a write was due, as it does there. And how late a thread that sleeps was woken meanwhile.
+fn paced(file: &File, duration: Duration) -> anyhow::Result<(Latencies, Latencies)> {
     let block = vec![7_u8; PACED_BYTES as usize];
     let places = (0..duration.as_secs() * u64::from(REQUESTS_PER_SECOND)).map(|index| index * PACED_BYTES);
     for place in places.clone() {
         file.write_all_at(&block, place)?;
     }
     file.sync_all()?;
-    let mut latencies = Latencies::default();
-    for (due, place) in Pace::new(REQUESTS_PER_SECOND, duration).turns().zip(places) {
-        file.write_all_at(&block, place)?;
-        file.sync_data()?;
-        latencies.add(due.elapsed());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let sleeper = scope.spawn(|| lateness(&is_over));
+        let mut latencies = Latencies::default();
+        let written =
+            Pace::new(REQUESTS_PER_SECOND, duration).turns().zip(places).try_for_each(|(due, place)| {
+                file.write_all_at(&block, place)?;
+                file.sync_data()?;
+                latencies.add(due.elapsed());
+                Ok::<_, std::io::Error>(())
+            });
+        is_over.store(true, Ordering::Relaxed);
+        let lateness = sleeper.join().map_err(|_| anyhow!("the sleeper panicked"))?;
+        written?;
+        Ok((latencies, lateness))
+    })
+}
+
+/// How much longer than asked for each sleep took.
+fn lateness(is_over: &AtomicBool) -> Latencies {
+    let mut late = Latencies::default();
+    while !is_over.load(Ordering::Relaxed) {
+        let started = Instant::now();
+        std::thread::sleep(SLEEP);
+        late.add(started.elapsed().saturating_sub(SLEEP));
     }
-    Ok(latencies)
+    late
 }

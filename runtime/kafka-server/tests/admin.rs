@@ -10,7 +10,7 @@
 
 mod client;
 
-use client::{Client, name, start, text};
+use client::{Client, alter_request, name, start, text};
 use kafka_protocol::messages::*;
 use tidemill_kafka_server::Options;
 use tokio::io::AsyncReadExt;
@@ -25,17 +25,7 @@ async fn alter(
     resource: &str,
     changes: &[(&str, Option<&str>)],
 ) -> (i16, String) {
-    let configs = changes.iter().map(|(name, value)| {
-        incremental_alter_configs_request::AlterableConfig::default()
-            .with_name(text(name))
-            .with_config_operation(if value.is_some() { 0 } else { 1 })
-            .with_value(value.map(text))
-    });
-    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
-        .with_resource_type(kind)
-        .with_resource_name(text(resource))
-        .with_configs(configs.collect());
-    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let request = alter_request(kind, resource, changes);
     let response = client.call(&request, 1).await.responses.remove(0);
     (response.error_code, response.error_message.map(|m| m.to_string()).unwrap_or_default())
 }

@@ -11,7 +11,7 @@
 mod client;
 
 use bytes::Bytes;
-use client::{Client, Running, start, start_in, start_with, text};
+use client::{Client, Running, alter_request, start, start_in, start_with, text};
 use kafka_protocol::messages::*;
 use tidemill_broker::BrokerConfig;
 use tidemill_kafka_server::Options;
@@ -28,17 +28,7 @@ const GAUGE: [u8; 22] = [
 ];
 
 async fn alter(client: &mut Client, name: &str, changes: &[(&str, Option<&str>)]) -> i16 {
-    let configs = changes.iter().map(|(name, value)| {
-        incremental_alter_configs_request::AlterableConfig::default()
-            .with_name(text(name))
-            .with_config_operation(if value.is_some() { 0 } else { 1 })
-            .with_value(value.map(text))
-    });
-    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
-        .with_resource_type(CLIENT_METRICS)
-        .with_resource_name(text(name))
-        .with_configs(configs.collect());
-    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let request = alter_request(CLIENT_METRICS, name, changes);
     client.call(&request, 1).await.responses.remove(0).error_code
 }
 

@@ -12,7 +12,7 @@ mod client;
 
 use std::time::Duration;
 
-use client::{Client, Running, frame, produce_request, start_with, text};
+use client::{Client, Running, alter_request, frame, produce_request, start_with};
 use kafka_protocol::messages::*;
 use tidemill_broker::BrokerConfig;
 use tidemill_kafka_server::Options;
@@ -28,14 +28,7 @@ async fn start(config: BrokerConfig) -> Running {
 }
 
 async fn set(client: &mut Client, name: &str, value: &str) -> i16 {
-    let config = incremental_alter_configs_request::AlterableConfig::default()
-        .with_name(text(name))
-        .with_value(Some(text(value)));
-    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
-        .with_resource_type(4)
-        .with_resource_name(text("1"))
-        .with_configs(vec![config]);
-    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let request = alter_request(4, "1", &[(name, Some(value))]);
     client.call(&request, 1).await.responses.remove(0).error_code
 }
 

@@ -10,12 +10,12 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tidemill_archive_format::{
-    AbortedTransaction, Codec, Decoded, Error as FormatError, Footer, Plan, first_at_or_after,
+    AbortedTransaction, Codec, Decoded, Error as FormatError, Footer, ObjectSummary, Plan, first_at_or_after,
 };
 use tidemill_records::RecordBatch;
 use uuid::Uuid;
 
-use crate::backend::{Backend, Measure, blocking, location};
+use crate::backend::{Backend, blocking, location};
 use crate::error::Error;
 use crate::extent_cache::ExtentCache;
 use crate::layout::CLAIM_PATH;
@@ -179,11 +179,11 @@ impl Archive {
         Ok(())
     }
 
-    /// Moves a finished local file, into which so much was written, to a path that must not exist yet.
+    /// Moves a finished local file, into which this object was written, to a path that must not exist yet.
     /// Durable when this returns; the local file is gone then. A file that is not what was written is
     /// [`Error::Corrupt`].
-    pub async fn upload(&self, path: &str, local: &Path, written: &Measure) -> Result<(), Error> {
-        self.backend().put_new_file(path, local, written).await
+    pub async fn upload(&self, path: &str, local: &Path, written: &ObjectSummary) -> Result<(), Error> {
+        self.backend().put_new_file(path, local, &written.into()).await
     }
 
     /// Reads an object of at most `limit` bytes whole, past all caches.

@@ -13,6 +13,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart};
+use tidemill_archive_format::ObjectSummary;
 use tokio::io::AsyncReadExt;
 
 use crate::error::Error;
@@ -30,18 +31,28 @@ const PARTS_IN_FLIGHT: usize = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct Backend {
     store: Arc<dyn ObjectStore>,
-    folder: Option<PathBuf>,
-    /// Of a folder's objects.
+    folder: Option<Folder>,
+}
+
+#[derive(Clone, Debug)]
+struct Folder {
+    path: PathBuf,
     page_cache: Arc<PageCache>,
 }
 
 /// Length and checksum of an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Measure {
+pub(crate) struct Measure {
     /// Length in bytes.
-    pub length_bytes: u64,
+    pub(crate) length_bytes: u64,
     /// CRC-32C of the whole.
-    pub crc32c: u32,
+    pub(crate) crc32c: u32,
+}
+
+impl From<&ObjectSummary> for Measure {
+    fn from(summary: &ObjectSummary) -> Measure {
+        Measure { length_bytes: summary.length_bytes, crc32c: summary.crc32c }
+    }
 }
 
 impl Measure {
@@ -55,7 +66,7 @@ impl Measure {
 impl Backend {
     /// A store made elsewhere, such as one in memory.
     pub(crate) fn of_store(store: Arc<dyn ObjectStore>) -> Self {
-        Backend { store, folder: None, page_cache: Arc::new(PageCache::new(0)) }
+        Backend { store, folder: None }
     }
 
     /// The store that a URL names: `file:///…`, `s3://bucket/prefix`, `gs://…` or `az://…`. Credentials
@@ -82,15 +93,15 @@ impl Backend {
 
     fn of_folder(url: &str, path: &str, page_cache_bytes: u64) -> Result<Self, Error> {
         let bad = |reason: String| Error::Configuration { url: url.to_owned(), reason };
-        let folder = PathBuf::from(path);
-        if !folder.is_absolute() {
+        let path = PathBuf::from(path);
+        if !path.is_absolute() {
             return Err(bad("a file URL needs an absolute path: file:///…".to_owned()));
         }
-        local_files::create_folder(&folder).map_err(|error| bad(error.to_string()))?;
-        let folder = folder.canonicalize().map_err(|error| bad(error.to_string()))?;
-        let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| bad(error.to_string()))?;
+        local_files::create_folder(&path).map_err(|error| bad(error.to_string()))?;
+        let path = path.canonicalize().map_err(|error| bad(error.to_string()))?;
+        let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| bad(error.to_string()))?;
         let page_cache = Arc::new(PageCache::new(page_cache_bytes));
-        Ok(Backend { store: Arc::new(store), folder: Some(folder), page_cache })
+        Ok(Backend { store: Arc::new(store), folder: Some(Folder { path, page_cache }) })
     }
 
     /// The store.
@@ -100,14 +111,14 @@ impl Backend {
 
     /// The folder, if the store is one.
     pub(crate) fn folder(&self) -> Option<&FilePath> {
-        self.folder.as_deref()
+        self.folder.as_ref().map(|folder| folder.path.as_path())
     }
 
     /// Stores a small object that must not exist yet; durable when this returns.
     pub(crate) async fn put_new(&self, path: &str, bytes: Bytes) -> Result<(), Error> {
         let location = location(path)?;
-        if let Some(folder) = &self.folder {
-            let (folder, path) = (folder.clone(), location.to_string());
+        if let Some(folder) = self.folder() {
+            let (folder, path) = (folder.to_owned(), location.to_string());
             return blocking(move || local_files::put_new(&folder, &path, &bytes)).await;
         }
         let options = PutOptions::from(PutMode::Create);
@@ -131,10 +142,9 @@ impl Backend {
         }
         if let Some(folder) = &self.folder {
             let (folder, path, local) = (folder.clone(), location.to_string(), local.to_owned());
-            let page_cache = Arc::clone(&self.page_cache);
             return blocking(move || {
-                let object = local_files::move_new(&folder, &path, &local)?;
-                page_cache.written(object, length);
+                let object = local_files::move_new(&folder.path, &path, &local)?;
+                folder.page_cache.written(object, length);
                 Ok(())
             })
             .await;
@@ -184,7 +194,7 @@ impl Backend {
     /// Reads some ranges of an object past all caches.
     pub(crate) async fn get_ranges(&self, path: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
         let location = location(path)?;
-        if let Some(folder) = &self.folder {
+        if let Some(folder) = self.folder() {
             let (file, path, ranges) = (folder.join(location.as_ref()), path.to_owned(), ranges.to_vec());
             return blocking(move || local_files::read_ranges(&file, &path, &ranges)).await;
         }

@@ -22,7 +22,6 @@ mod verify;
 mod weighted_lru;
 
 pub use archive::{Archive, ArchiveOptions, ArchiveStats, ArchivedRead, ObjectRef};
-pub use backend::Measure;
 pub use error::Error;
 pub use garbage::{Collected, ListedObject};
 pub use layout::{object_path, topic_data_path};

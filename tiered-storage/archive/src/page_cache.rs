@@ -13,22 +13,21 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rustix::fs::Advice;
 
+/// How many objects are remembered at most, so that neither tiny objects nor a bound beyond the machine's
+/// memory make the list grow for ever. An older one is given back early.
+const MOST_OBJECTS: usize = 16_384;
+
+#[derive(Debug)]
 pub(crate) struct PageCache {
     keep_bytes: u64,
     kept: Mutex<Kept>,
 }
 
 /// Oldest first.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Kept {
     objects: VecDeque<(PathBuf, u64)>,
     bytes: u64,
-}
-
-impl std::fmt::Debug for PageCache {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PageCache").field("keep_bytes", &self.keep_bytes).finish_non_exhaustive()
-    }
 }
 
 impl PageCache {
@@ -52,7 +51,7 @@ impl Kept {
         self.objects.push_back((object, bytes));
         self.bytes += bytes;
         let mut beyond = Vec::new();
-        while self.bytes > keep_bytes
+        while (self.bytes > keep_bytes || self.objects.len() > MOST_OBJECTS)
             && let Some((object, bytes)) = self.objects.pop_front()
         {
             self.bytes -= bytes;
@@ -83,6 +82,16 @@ mod tests {
         assert_eq!(push("c", 50), [Path::new("a")]);
         assert_eq!(push("d", 200), [Path::new("b"), Path::new("c"), Path::new("d")]);
         assert_eq!(push("e", 100), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn no_more_objects_are_remembered_than_so_many() {
+        let mut kept = Kept::default();
+        for index in 0..MOST_OBJECTS {
+            assert_eq!(kept.push(PathBuf::from(index.to_string()), 0, u64::MAX), Vec::<PathBuf>::new());
+        }
+        assert_eq!(kept.push(PathBuf::from("newest"), 0, u64::MAX), [Path::new("0")]);
+        assert_eq!(kept.objects.len(), MOST_OBJECTS);
     }
 
     #[test]

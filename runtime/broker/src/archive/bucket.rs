@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use tidemill_archive::{Archive, ArchivedRead, Codec, Error as ArchiveError, Measure, ObjectRef};
+use tidemill_archive::{Archive, ArchivedRead, Codec, Error as ArchiveError, ObjectRef};
 use tidemill_archive_format::ObjectSummary;
 use tidemill_state::ArchivedObject;
 use uuid::Uuid;
@@ -56,8 +56,7 @@ impl Bucket {
     /// Uploads a finished local file under a new name.
     pub(super) async fn upload(&self, path: &str, file: &Path, summary: &ObjectSummary) -> Result<(), Error> {
         self.claim().await?;
-        let written = Measure { length_bytes: summary.length_bytes, crc32c: summary.crc32c };
-        Ok(self.archive.upload(path, file, &written).await?)
+        Ok(self.archive.upload(path, file, summary).await?)
     }
 
     /// Reads whole batches, one at least, each compressed as its producer chose.

@@ -10,8 +10,8 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    FetchRequest, FetchResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
-    TopicName,
+    FetchRequest, FetchResponse, IncrementalAlterConfigsRequest, MetadataRequest, MetadataResponse,
+    ProduceRequest, ProduceResponse, TopicName, incremental_alter_configs_request,
 };
 use kafka_protocol::protocol::{Decodable, HeaderVersion, Request, StrBytes};
 use tempfile::TempDir;
@@ -196,4 +196,23 @@ pub fn values(response: &FetchResponse) -> Vec<String> {
         }
     }
     values
+}
+
+/// Sets configs of a resource, or takes them back to their defaults where there is no value.
+pub fn alter_request(
+    kind: i8,
+    resource: &str,
+    changes: &[(&str, Option<&str>)],
+) -> IncrementalAlterConfigsRequest {
+    let configs = changes.iter().map(|(name, value)| {
+        incremental_alter_configs_request::AlterableConfig::default()
+            .with_name(text(name))
+            .with_config_operation(if value.is_some() { 0 } else { 1 })
+            .with_value(value.map(text))
+    });
+    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(text(resource))
+        .with_configs(configs.collect());
+    IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use tidemill_archive::{Archive, Codec, Error, Measure, ObjectRef, object_path, topic_data_path};
+use tidemill_archive::{Archive, Codec, Error, ObjectRef, object_path, topic_data_path};
 use tidemill_archive_format::{Disposition, ObjectFacts, ObjectSummary, ObjectWriter, WriterOptions};
 use tidemill_records::{BatchBuilder, BatchFacts, Compression, RecordBatch};
 use uuid::Uuid;
@@ -60,17 +60,13 @@ pub fn reference(path: &str, summary: &ObjectSummary) -> ObjectRef {
     }
 }
 
-fn measure(summary: &ObjectSummary) -> Measure {
-    Measure { length_bytes: summary.length_bytes, crc32c: summary.crc32c }
-}
-
 /// Seals and uploads.
 pub async fn upload(archive: &Archive, topic_id: Uuid, batches: &[RecordBatch]) -> ObjectRef {
     let folder = tempfile::tempdir().unwrap();
     let (file, summary) = seal(folder.path(), batches);
     let random = Uuid::new_v4().as_u128() as u64;
     let path = object_path(TOPIC, topic_id, 0, summary.base_offset, summary.last_offset, 1, random);
-    archive.upload(&path, &file, &measure(&summary)).await.unwrap();
+    archive.upload(&path, &file, &summary).await.unwrap();
     assert!(!file.exists());
     reference(&path, &summary)
 }
@@ -119,7 +115,7 @@ async fn uploads_once_and_reads_everything(archive: &Archive) {
     for batches in [&batches[..3], &batches[..]] {
         let folder = tempfile::tempdir().unwrap();
         let (again, summary) = seal(folder.path(), batches);
-        let refused = archive.upload(&object.path, &again, &measure(&summary)).await;
+        let refused = archive.upload(&object.path, &again, &summary).await;
         assert!(matches!(refused, Err(Error::AlreadyExists(_))), "{refused:?}");
         assert!(again.exists());
     }
@@ -134,12 +130,12 @@ async fn uploads_once_and_reads_everything(archive: &Archive) {
 /// A local file that is shorter than what was written, or, where it is sent elsewhere and so read, other bytes.
 async fn refuses_what_changed(archive: &Archive, topic_id: Uuid, batches: &[RecordBatch]) {
     let folder = tempfile::tempdir().unwrap();
-    let (file, summary) = seal(folder.path(), batches);
-    let path = object_path(TOPIC, topic_id, 0, 0, summary.last_offset, 1, Uuid::new_v4().as_u128() as u64);
-    let written = measure(&summary);
-    let mut wrong = vec![Measure { length_bytes: written.length_bytes + 1, ..written }];
+    let (file, written) = seal(folder.path(), batches);
+    let path = object_path(TOPIC, topic_id, 0, 0, written.last_offset, 1, Uuid::new_v4().as_u128() as u64);
+    let length_bytes = written.length_bytes + 1;
+    let mut wrong = vec![ObjectSummary { length_bytes, ..written.clone() }];
     if archive.local_folder().is_none() {
-        wrong.push(Measure { crc32c: !written.crc32c, ..written });
+        wrong.push(ObjectSummary { crc32c: !written.crc32c, ..written.clone() });
     }
     for wrong in wrong {
         let refused = archive.upload(&path, &file, &wrong).await;
