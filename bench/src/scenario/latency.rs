@@ -12,7 +12,7 @@ use crate::load::wire::Wire;
 use crate::peer::Peer;
 
 /// What a producer makes of 10,000 records a second in a millisecond.
-const RECORDS_PER_REQUEST: usize = 10;
+pub(super) const RECORDS_PER_REQUEST: usize = 10;
 pub(super) const REQUESTS_PER_SECOND: u32 = 1000;
 const SYNCHRONOUS: usize = 3000;
 /// Before anything counts: Java compiles meanwhile.

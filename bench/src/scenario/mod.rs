@@ -11,6 +11,7 @@ mod memory;
 mod partitions;
 mod produce;
 mod raw;
+mod sealing;
 mod start;
 mod steady;
 mod tools;
@@ -100,6 +101,7 @@ const NO_DELAY: Settings<'static> = Settings {
     tidemill: &[("group.initial.rebalance.delay.ms", "0")],
     kafka: &[("group.initial.rebalance.delay.ms", "0")],
 };
+const OURS: &[Kind] = &[Kind::Tidemill];
 const BOTH: &[Kind] = &[Kind::Tidemill, Kind::Kafka];
 const ALL: &[Kind] = &Kind::ALL;
 
@@ -111,6 +113,7 @@ pub const SCENARIOS: &[Scenario] = &[
     brokers("start", BOTH, DEFAULTS, start::measure),
     brokers("latency", BOTH, HOT, latency::measure),
     brokers("produce", ALL, HOT, produce::measure),
+    brokers("sealing", OURS, HOT, sealing::measure),
     brokers("consume", BOTH, HOT, consume::measure),
     brokers("flat", BOTH, HOT, flat::measure),
     brokers("partitions", ALL, SMALL_INDEXES, partitions::measure),

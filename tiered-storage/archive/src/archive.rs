@@ -1,5 +1,6 @@
 //! The archive as the broker sees it.
 
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::backend::{Backend, blocking, location};
 use crate::error::Error;
 use crate::extent_cache::ExtentCache;
 use crate::layout::CLAIM_PATH;
+use crate::object_file::ObjectFile;
 use crate::single_flight::SingleFlight;
 use crate::weighted_lru::WeightedLru;
 
@@ -177,6 +179,11 @@ impl Archive {
             return Err(Error::ForeignCluster { owner: found.cluster_id, ours: cluster_id });
         }
         Ok(())
+    }
+
+    /// Creates a local file, to write an object into and then [`upload`](Archive::upload) it.
+    pub fn create_file(&self, local: &Path) -> io::Result<ObjectFile> {
+        ObjectFile::create(local, self.local_folder().is_some())
     }
 
     /// Moves a finished local file, into which this object was written, to a path that must not exist yet.

@@ -64,6 +64,9 @@ const ROWS: &[Row] = &[
         "µs",
         &[AtMost(0.3, Who::KAFKA)],
     ),
+    entry("sealing.p50", "sealing", "the same while six partitions are sealed, p50", "µs", &[]),
+    entry("sealing.p99", "sealing", "the same while six partitions are sealed, p99", "µs", &[]),
+    entry("sealing.p999", "sealing", "the same while six partitions are sealed, p99.9", "µs", &[]),
     entry("e2e.p50", "latency", "end to end at 1,000 records/s, p50", "µs", &[AtMost(0.7, Who::KAFKA)]),
     entry("e2e.p99", "latency", "end to end at 1,000 records/s, p99", "µs", &[AtMost(0.3, Who::KAFKA)]),
     entry(

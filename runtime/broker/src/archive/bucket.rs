@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use tidemill_archive::{Archive, ArchivedRead, Codec, Error as ArchiveError, ObjectRef};
+use tidemill_archive::{Archive, ArchivedRead, Codec, Error as ArchiveError, ObjectFile, ObjectRef};
 use tidemill_archive_format::ObjectSummary;
 use tidemill_state::ArchivedObject;
 use uuid::Uuid;
@@ -51,6 +51,11 @@ impl Bucket {
         self.archive.claim(self.cluster_id).await?;
         self.claimed.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Creates a local file to write an object into.
+    pub(super) fn create_file(&self, file: &Path) -> std::io::Result<ObjectFile> {
+        self.archive.create_file(file)
     }
 
     /// Uploads a finished local file under a new name.

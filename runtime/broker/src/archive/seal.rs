@@ -7,6 +7,7 @@
 //! Encoding takes CPU and is bounded by slots of its own; uploads overlap with the next encoding.
 
 use std::io::BufWriter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::bucket::Bucket;
 use super::disposition::Dispositions;
 use super::policy::Attempt;
 use crate::broker::Broker;
@@ -129,8 +131,8 @@ async fn encode_somewhere(
     let _slot = encoders.acquire().await;
     let path = scratch_dir(&broker.config.data_dir).join(format!("{}.parquet", Uuid::new_v4()));
     let limit = object_limit(broker, target);
-    let (target, stopping) = (target.clone(), broker.stopping.clone());
-    let work = move || encode(&target, from, end, limit, path, &stopping);
+    let (bucket, target, stopping) = (broker.bucket.clone(), target.clone(), broker.stopping.clone());
+    let work = move || encode(&bucket, &target, from..end, limit, path, &stopping);
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::new(ErrorKind::UnknownServerError, format!("sealing failed: {error}")))?
 }
@@ -144,9 +146,9 @@ fn object_limit(broker: &Broker, target: &Partition) -> u64 {
 
 /// Reads the log and writes the object. Blocks.
 fn encode(
+    bucket: &Bucket,
     target: &Partition,
-    from: i64,
-    end: i64,
+    offsets: Range<i64>,
     limit: u64,
     path: PathBuf,
     stopping: &CancellationToken,
@@ -155,7 +157,7 @@ fn encode(
         let place = format!("sealing {}-{}", target.topic.name, target.id.partition);
         Error::new(ErrorKind::KafkaStorageError, format!("{place}: {error}"))
     };
-    let out = std::fs::File::create(&path).map_err(|error| storage(&error))?;
+    let out = bucket.create_file(&path).map_err(|error| storage(&error))?;
     let file = LocalFile(path);
     let facts = ObjectFacts {
         topic: target.topic.name.clone(),
@@ -165,8 +167,9 @@ fn encode(
     let mut writer =
         ObjectWriter::new(facts, WriterOptions::default(), BufWriter::with_capacity(1 << 20, out))
             .map_err(|error| storage(&error))?;
-    let dispositions = Dispositions::of(target, from, end);
-    let (mut offset, mut log_bytes) = (from, 0u64);
+    let Range { start, end } = offsets;
+    let dispositions = Dispositions::of(target, start, end);
+    let (mut offset, mut log_bytes) = (start, 0u64);
     while offset < end && log_bytes < limit && !writer.is_full() {
         if stopping.is_cancelled() {
             return Err(Error::new(ErrorKind::NotLeaderOrFollower, "the broker is stopping"));
