@@ -18,15 +18,26 @@ const PIECE_BYTES: u64 = 2 << 20;
 /// to whoever syncs the whole.
 pub struct ObjectFile {
     file: File,
+    becomes_object: bool,
+    /// From the first whole piece on.
     syncing: Option<Syncing>,
     unsynced_bytes: u64,
 }
 
 impl ObjectFile {
     pub(crate) fn create(path: &Path, becomes_object: bool) -> io::Result<ObjectFile> {
-        let file = File::create(path)?;
-        let syncing = if becomes_object { Some(Syncing::start(file.try_clone()?)?) } else { None };
-        Ok(ObjectFile { file, syncing, unsynced_bytes: 0 })
+        Ok(ObjectFile { file: File::create(path)?, becomes_object, syncing: None, unsynced_bytes: 0 })
+    }
+
+    /// Has what was written so far synced while more is written.
+    fn sync_piece(&mut self) -> io::Result<()> {
+        let syncing = match self.syncing.take() {
+            Some(syncing) => syncing,
+            None => Syncing::start(self.file.try_clone()?)?,
+        };
+        self.syncing = Some(syncing.more()?);
+        self.unsynced_bytes = 0;
+        Ok(())
     }
 }
 
@@ -34,11 +45,8 @@ impl Write for ObjectFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.unsynced_bytes += written as u64;
-        if self.unsynced_bytes >= PIECE_BYTES
-            && let Some(syncing) = self.syncing.take()
-        {
-            self.syncing = Some(syncing.more()?);
-            self.unsynced_bytes = 0;
+        if self.becomes_object && self.unsynced_bytes >= PIECE_BYTES {
+            self.sync_piece()?;
         }
         Ok(written)
     }
@@ -109,15 +117,20 @@ mod tests {
             let (_, writer) = std::io::pipe().unwrap();
             Syncing::start(File::from(std::os::fd::OwnedFd::from(writer))).unwrap()
         };
-        let out = || tempfile::tempfile().unwrap();
-        let mut file = ObjectFile { file: out(), syncing: Some(syncing()), unsynced_bytes: PIECE_BYTES };
+        let out = || ObjectFile {
+            file: tempfile::tempfile().unwrap(),
+            becomes_object: true,
+            syncing: Some(syncing()),
+            unsynced_bytes: PIECE_BYTES,
+        };
+        let mut file = out();
         let failed = (0..100).find_map(|_| {
             std::thread::sleep(std::time::Duration::from_millis(1));
             file.unsynced_bytes = PIECE_BYTES;
             file.write(b"x").err()
         });
         assert_eq!(failed.unwrap().raw_os_error(), Some(rustix::io::Errno::INVAL.raw_os_error()));
-        let mut file = ObjectFile { file: out(), syncing: Some(syncing()), unsynced_bytes: PIECE_BYTES };
+        let mut file = out();
         file.write_all(b"x").unwrap();
         assert!(file.flush().is_err());
     }

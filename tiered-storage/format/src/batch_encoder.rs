@@ -43,6 +43,7 @@ impl BatchEncoder {
     }
 
     /// Appends a record; `odd` replaces header keys that the columns could not hold.
+    #[inline]
     pub(crate) fn push(
         &mut self,
         offset_delta: i64,
@@ -123,15 +124,18 @@ impl BatchEncoder {
     }
 }
 
+#[inline]
 fn varint_len(value: i64) -> usize {
     let zigzag = ((value << 1) ^ (value >> 63)) as u64;
     (64 - (zigzag | 1).leading_zeros() as usize).div_ceil(7)
 }
 
+#[inline]
 fn nullable_len(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(1, |bytes| varint_len(bytes.len() as i64) + bytes.len())
 }
 
+#[inline]
 fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         None => put_signed(out, -1),

@@ -74,6 +74,7 @@ impl BytesReader {
     }
 
     /// Where the next value is; none if it is null.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Place>, Error> {
         while self.left == 0 {
             self.open_page()?;
@@ -94,6 +95,7 @@ impl BytesReader {
     }
 
     /// The bytes of the value that was read last.
+    #[inline]
     pub(crate) fn bytes(&self, place: &Place) -> &[u8] {
         let bytes = match place {
             Place::Page(range) => self.stored.as_deref().unwrap_or(&self.memory).get(range.clone()),
@@ -102,6 +104,7 @@ impl BytesReader {
         bytes.unwrap_or_default()
     }
 
+    #[inline(never)]
     fn open_page(&mut self) -> Result<(), Error> {
         let few = || corrupt("the columns have too few rows");
         let (header, stored) = self.pages.read(&mut self.memory)?.ok_or_else(few)?;
@@ -155,6 +158,7 @@ impl Dictionary {
 }
 
 /// Where the byte string is whose length stands here.
+#[inline]
 fn plain(page: &[u8], at: usize) -> Result<Range<usize>, Error> {
     let rest = page.get(at..).unwrap_or_default();
     let (len, rest) = rest.split_first_chunk::<4>().ok_or_else(too_short)?;

@@ -38,6 +38,7 @@ impl HybridReader {
     }
 
     /// The next number.
+    #[inline]
     pub(crate) fn next(&mut self, page: &[u8]) -> Result<u32, Error> {
         while self.left == 0 {
             self.open_run(page)?;
@@ -54,6 +55,7 @@ impl HybridReader {
         }
     }
 
+    #[inline(never)]
     fn open_run(&mut self, page: &[u8]) -> Result<(), Error> {
         let mut cursor = Cursor::new(page.get(self.rest.clone()).ok_or_else(too_few)?);
         let head = cursor.unsigned()?;

@@ -193,6 +193,7 @@ impl RowBuffer {
         let offset = Int64Array::from(take_full(&mut self.offsets));
         let timestamp = TimestampMicrosecondArray::from(take_full(&mut self.timestamps)).with_timezone("UTC");
         let key = self.keys.take(&buffers)?;
+        let have_headers = !self.header_keys.is_empty();
         let headers = self.take_headers(&buffers)?;
         let raw_bytes = std::mem::take(&mut self.raw_bytes);
         self.value_bytes = 0;
@@ -204,7 +205,7 @@ impl RowBuffer {
             Arc::clone(&key) as ArrayRef,
             Arc::new(headers),
         ];
-        Ok(Rows { rows, raw_bytes, key, columns })
+        Ok(Rows { rows, raw_bytes, have_headers, key, columns })
     }
 
     fn take_headers(&mut self, buffers: &Arc<[Buffer]>) -> Result<ListArray, Error> {
@@ -231,6 +232,8 @@ pub(crate) struct Rows {
     pub(crate) rows: usize,
     /// Their raw size.
     pub(crate) raw_bytes: usize,
+    /// Whether any of them has a header.
+    pub(crate) have_headers: bool,
     /// The `key` column.
     pub(crate) key: Arc<BinaryViewArray>,
     /// All columns but `value`, in schema order.

@@ -6,12 +6,12 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow_array::BinaryViewArray;
+use arrow_array::{Array, BinaryViewArray};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::Encoding;
+use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnDescPtr, ColumnPath, TypePtr};
@@ -60,8 +60,19 @@ fn group_properties(options: &WriterOptions, rows: &Rows) -> WriterProperties {
             .set_column_encoding(path(&[column]), Encoding::DELTA_BINARY_PACKED)
             .set_column_statistics_enabled(path(&[column]), EnabledStatistics::Page);
     }
+    // Delta encoding leaves nothing of these; what would be compressed is a page of some 30 bytes.
+    for column in ["partition", "offset"] {
+        builder = builder.set_column_compression(path(&[column]), Compression::UNCOMPRESSED);
+    }
     for column in ["key", "value"] {
-        builder = builder.set_column_dictionary_enabled(path(&["headers", "list", "element", column]), true);
+        let header = path(&["headers", "list", "element", column]);
+        builder = builder.set_column_dictionary_enabled(header.clone(), true);
+        if !rows.have_headers {
+            builder = builder.set_column_compression(header, Compression::UNCOMPRESSED);
+        }
+    }
+    if rows.key.null_count() == rows.rows {
+        builder = builder.set_column_compression(path(&["key"]), Compression::UNCOMPRESSED);
     }
     builder.set_column_dictionary_enabled(path(&["key"]), repeat(&rows.key)).build()
 }

@@ -54,6 +54,7 @@ impl GroupReader {
     }
 
     /// Decodes the next rows of the small columns.
+    #[inline(never)]
     fn fill(&mut self) -> Result<(), Error> {
         let rows = self.left.min(RUN_ROWS);
         for column in [&mut self.offset, &mut self.timestamp].into_iter().flatten() {
@@ -68,6 +69,7 @@ impl GroupReader {
     }
 
     /// Goes to the next row, if there is one.
+    #[inline]
     fn next(&mut self) -> Result<Option<Row<'_>>, Error> {
         if self.run.is_empty() && self.left > 0 {
             self.fill()?;
@@ -104,6 +106,7 @@ impl<'a> RowReader<'a> {
     }
 
     /// The next row.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<Row<'_>, Error> {
         let few = || corrupt("the columns have too few rows");
         if self.group.as_ref().is_none_or(|group| group.run.is_empty() && group.left == 0) {

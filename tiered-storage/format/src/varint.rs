@@ -2,8 +2,17 @@
 
 use crate::error::{Error, corrupt};
 
-/// Appends an unsigned varint.
-pub(crate) fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
+/// Appends an unsigned varint. Nearly all have one or two bytes.
+#[inline]
+pub(crate) fn put_unsigned(out: &mut Vec<u8>, value: u64) {
+    match value {
+        0..0x80 => out.push(value as u8),
+        0x80..0x4000 => out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
+        _ => put_long(out, value),
+    }
+}
+
+fn put_long(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
@@ -12,6 +21,7 @@ pub(crate) fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends a signed varint.
+#[inline]
 pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_unsigned(out, ((value << 1) ^ (value >> 63)) as u64);
 }
