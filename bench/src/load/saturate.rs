@@ -30,6 +30,7 @@ pub struct Load<'a> {
 }
 
 /// What came of it.
+#[derive(Default)]
 pub struct Done {
     /// Bytes of acknowledged batches.
     pub bytes: u64,
@@ -40,6 +41,13 @@ pub struct Done {
 }
 
 impl Done {
+    /// Adds another measurement of the same.
+    pub fn absorb(&mut self, other: Done) {
+        self.bytes += other.bytes;
+        self.elapsed += other.elapsed;
+        self.latencies.absorb(other.latencies);
+    }
+
     /// Throughput.
     pub fn mb_per_s(&self) -> f64 {
         self.bytes as f64 / 1e6 / self.elapsed.as_secs_f64()

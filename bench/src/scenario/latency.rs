@@ -26,18 +26,16 @@ pub(super) fn measure(peer: &mut Peer, effort: Effort, figures: &mut Figures<'_>
     let batch = payload::batch(RECORDS_PER_REQUEST, 0)?;
     paced::produce(addr, "paced", Pace::new(REQUESTS_PER_SECOND, WARM_UP), batch.clone())?;
     let mut paced = paced::produce(addr, "paced", Pace::new(REQUESTS_PER_SECOND, effort.latency), batch)?;
-    figures.add("paced.p50", paced.percentile(0.50))?;
-    figures.add("paced.p99", paced.percentile(0.99))?;
-    figures.add("paced.p999", paced.percentile(0.999))?;
+    let who = figures.who;
+    let rows = [("paced.p50", 0.5), ("paced.p99", 0.99), ("paced.p999", 0.999)];
+    figures.add_percentiles(who, &mut paced, &rows)?;
 
     let route = Route { input: "end-to-end", output: "end-to-end", record: &payload::single };
     let mut both = paced::end_to_end(addr, route, Pace::new(1000, effort.latency))?;
-    figures.add("e2e.p50", both.percentile(0.50))?;
-    figures.add("e2e.p99", both.percentile(0.99))?;
+    figures.add_percentiles(who, &mut both, &[("e2e.p50", 0.5), ("e2e.p99", 0.99)])?;
 
     let mut alone = synchronous(addr)?;
-    figures.add("sync.p50", alone.percentile(0.50))?;
-    figures.add("sync.p99", alone.percentile(0.99))
+    figures.add_percentiles(who, &mut alone, &[("sync.p50", 0.5), ("sync.p99", 0.99)])
 }
 
 fn synchronous(addr: &str) -> anyhow::Result<Latencies> {

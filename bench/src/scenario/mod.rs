@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::load::latency::Latencies;
 use crate::peer::{Kind, Peer, Place, Settings};
 use crate::report::{OtherLoad, Report, Who, own_cpu_s};
 
@@ -51,6 +52,16 @@ impl Figures<'_> {
 
     fn add_of(&mut self, who: Who, id: &'static str, value: f64) -> anyhow::Result<()> {
         self.report.add(id, who, value)
+    }
+
+    /// Shares (0 to 1) of latencies, each in its row.
+    fn add_percentiles(
+        &mut self,
+        who: Who,
+        latencies: &mut Latencies,
+        rows: &[(&'static str, f64)],
+    ) -> anyhow::Result<()> {
+        rows.iter().try_for_each(|(id, share)| self.add_of(who, id, latencies.percentile(*share)))
     }
 }
 

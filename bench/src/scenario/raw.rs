@@ -28,15 +28,12 @@ const SLEEP: Duration = Duration::from_millis(1);
 pub(super) fn measure(dir: &Path, effort: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
     let path = dir.join("raw");
     let mut back_to_back = appended(&File::create(&path)?)?;
-    figures.add_of(Who::Raw, "raw.p50", back_to_back.percentile(0.50))?;
-    figures.add_of(Who::Raw, "raw.p99", back_to_back.percentile(0.99))?;
+    figures.add_percentiles(Who::Raw, &mut back_to_back, &[("raw.p50", 0.5), ("raw.p99", 0.99)])?;
     let (mut paced, mut sleeping) = paced(&File::create(&path)?, effort.latency)?;
-    figures.add_of(Who::Raw, "raw.paced.p50", paced.percentile(0.50))?;
-    figures.add_of(Who::Raw, "raw.paced.p99", paced.percentile(0.99))?;
-    figures.add_of(Who::Raw, "raw.paced.p999", paced.percentile(0.999))?;
-    figures.add_of(Who::Raw, "raw.sleep.p50", sleeping.percentile(0.50))?;
-    figures.add_of(Who::Raw, "raw.sleep.p999", sleeping.percentile(0.999))?;
-    figures.add_of(Who::Raw, "raw.sleep.max", sleeping.percentile(1.0))?;
+    let rows = [("raw.paced.p50", 0.5), ("raw.paced.p99", 0.99), ("raw.paced.p999", 0.999)];
+    figures.add_percentiles(Who::Raw, &mut paced, &rows)?;
+    let rows = [("raw.sleep.p50", 0.5), ("raw.sleep.p999", 0.999), ("raw.sleep.max", 1.0)];
+    figures.add_percentiles(Who::Raw, &mut sleeping, &rows)?;
     Ok(std::fs::remove_file(path)?)
 }
 

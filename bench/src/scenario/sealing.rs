@@ -44,7 +44,6 @@ pub(super) fn measure(peer: &mut Peer, effort: Effort, figures: &mut Figures<'_>
         ensure!(sealed.complete, "not everything was sealed");
         Ok(())
     })?;
-    figures.add("sealing.p50", waited.percentile(0.50))?;
-    figures.add("sealing.p99", waited.percentile(0.99))?;
-    figures.add("sealing.p999", waited.percentile(0.999))
+    let rows = [("sealing.p50", 0.5), ("sealing.p99", 0.99), ("sealing.p999", 0.999)];
+    figures.add_percentiles(figures.who, &mut waited, &rows)
 }

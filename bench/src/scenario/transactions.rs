@@ -12,8 +12,8 @@ pub(super) fn measure(peer: &mut Peer, effort: Effort, figures: &mut Figures<'_>
     // Java compiles meanwhile.
     transactions.run(effort.load)?;
     let mut taken = transactions.run(effort.load)?;
-    figures.add("transaction.commit.p50", taken.commit.percentile(0.50))?;
-    figures.add("transaction.commit.p99", taken.commit.percentile(0.99))?;
-    figures.add("transaction.p50", taken.whole.percentile(0.50))?;
-    figures.add("transaction.p99", taken.whole.percentile(0.99))
+    let who = figures.who;
+    let rows = [("transaction.commit.p50", 0.5), ("transaction.commit.p99", 0.99)];
+    figures.add_percentiles(who, &mut taken.commit, &rows)?;
+    figures.add_percentiles(who, &mut taken.whole, &[("transaction.p50", 0.5), ("transaction.p99", 0.99)])
 }

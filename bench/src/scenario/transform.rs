@@ -48,14 +48,19 @@ fn measure_case(peer: &Peer, case: &Case, effort: Effort, figures: &mut Figures<
         Kind::Tidemill => Box::new(ours::Function::deploy(peer, case)?),
         Kind::Kafka | Kind::KafkaFlush => Box::new(streams::Process::start(peer, case)?),
     };
-    let all = case.records();
+    let cpu_s = |application: &dyn Application| anyhow::Ok(peer.usage()?.cpu_s + application.cpu_s()?);
+    let [first, _] = &case.parts;
     // From a quarter on it counts: compilers have seen the code.
-    let (warm, warm_at) = reaches(application.as_mut(), peer, all / 4)?;
-    let before = peer.usage()?.cpu_s + application.cpu_s()?;
-    let (done, done_at) = reaches(application.as_mut(), peer, all)?;
-    let records = (done - warm) as f64;
-    figures.add(case.rate, records / (done_at - warm_at).as_secs_f64())?;
-    figures.add(case.cpu, records / (peer.usage()?.cpu_s + application.cpu_s()? - before))?;
+    let (mut done, mut done_at) = reaches(application.as_mut(), peer, case.records(first) / 4)?;
+    let mut used_s = cpu_s(application.as_ref())?;
+    for part in &case.parts {
+        let (from, from_at, from_s) = (done, done_at, used_s);
+        (done, done_at) = reaches(application.as_mut(), peer, case.records(part))?;
+        used_s = cpu_s(application.as_ref())?;
+        let records = (done - from) as f64;
+        figures.add(part.rate, records / (done_at - from_at).as_secs_f64())?;
+        figures.add(part.cpu, records / (used_s - from_s))?;
+    }
 
     let mut plain = latencies(peer, case, case.plain, case.plain, effort)?;
     let mut through = latencies(peer, case, case.input, case.output, effort)?;
@@ -98,7 +103,7 @@ fn fill(peer: &Peer, case: &Case) -> anyhow::Result<()> {
     let mut wire = Wire::connect(peer.addr())?;
     let numbers: Vec<u32> = (0..case.records_per_batch).collect();
     let mut frame = frame(case.input, 0, flights(&numbers, case.size)?)?;
-    for _ in 0..case.batches {
+    for _ in 0..case.batches() {
         wire.send(&mut frame)?;
         acknowledged(&mut wire)?;
     }

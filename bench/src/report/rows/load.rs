@@ -5,9 +5,9 @@ use super::{BROKERS, Row, Table, Who, entry};
 
 pub const TABLE: Table = Table {
     title: "Producing and consuming",
-    preface: "The hot path alone: nothing is sealed or deleted meanwhile. The rows of the steady state are the same \
-              load for long, with a bound on what may stay: ours seals to Parquet, deletes from the log and from the \
-              archive; Kafka deletes segments.",
+    preface: "The hot path alone: nothing is sealed or deleted meanwhile, except where a row says so. The rows of the \
+              steady state are the same load for long, with a bound on what may stay: ours seals to Parquet, deletes \
+              from the log and from the archive; Kafka deletes segments.",
     columns: BROKERS,
     rows: ROWS,
 };
