@@ -18,26 +18,15 @@ const PIECE_BYTES: u64 = 2 << 20;
 /// to whoever syncs the whole.
 pub struct ObjectFile {
     file: File,
-    becomes_object: bool,
-    /// From the first whole piece on.
     syncing: Option<Syncing>,
     unsynced_bytes: u64,
 }
 
 impl ObjectFile {
     pub(crate) fn create(path: &Path, becomes_object: bool) -> io::Result<ObjectFile> {
-        Ok(ObjectFile { file: File::create(path)?, becomes_object, syncing: None, unsynced_bytes: 0 })
-    }
-
-    /// Has what was written so far synced while more is written.
-    fn sync_piece(&mut self) -> io::Result<()> {
-        let syncing = match self.syncing.take() {
-            Some(syncing) => syncing,
-            None => Syncing::start(self.file.try_clone()?)?,
-        };
-        self.syncing = Some(syncing.more()?);
-        self.unsynced_bytes = 0;
-        Ok(())
+        let file = File::create(path)?;
+        let syncing = if becomes_object { Some(Syncing::start(file.try_clone()?)?) } else { None };
+        Ok(ObjectFile { file, syncing, unsynced_bytes: 0 })
     }
 }
 
@@ -45,8 +34,11 @@ impl Write for ObjectFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.unsynced_bytes += written as u64;
-        if self.becomes_object && self.unsynced_bytes >= PIECE_BYTES {
-            self.sync_piece()?;
+        if self.unsynced_bytes >= PIECE_BYTES
+            && let Some(syncing) = self.syncing.take()
+        {
+            self.syncing = Some(syncing.more()?);
+            self.unsynced_bytes = 0;
         }
         Ok(written)
     }
@@ -117,20 +109,15 @@ mod tests {
             let (_, writer) = std::io::pipe().unwrap();
             Syncing::start(File::from(std::os::fd::OwnedFd::from(writer))).unwrap()
         };
-        let out = || ObjectFile {
-            file: tempfile::tempfile().unwrap(),
-            becomes_object: true,
-            syncing: Some(syncing()),
-            unsynced_bytes: PIECE_BYTES,
-        };
-        let mut file = out();
+        let out = || tempfile::tempfile().unwrap();
+        let mut file = ObjectFile { file: out(), syncing: Some(syncing()), unsynced_bytes: PIECE_BYTES };
         let failed = (0..100).find_map(|_| {
             std::thread::sleep(std::time::Duration::from_millis(1));
             file.unsynced_bytes = PIECE_BYTES;
             file.write(b"x").err()
         });
         assert_eq!(failed.unwrap().raw_os_error(), Some(rustix::io::Errno::INVAL.raw_os_error()));
-        let mut file = out();
+        let mut file = ObjectFile { file: out(), syncing: Some(syncing()), unsynced_bytes: PIECE_BYTES };
         file.write_all(b"x").unwrap();
         assert!(file.flush().is_err());
     }
