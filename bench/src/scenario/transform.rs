@@ -103,7 +103,7 @@ fn fill(peer: &Peer, case: &Case) -> anyhow::Result<()> {
     let mut wire = Wire::connect(peer.addr())?;
     let numbers: Vec<u32> = (0..case.records_per_batch).collect();
     let mut frame = frame(case.input, 0, flights(&numbers, case.size)?)?;
-    for _ in 0..case.batches() {
+    for _ in 0..case.last().batches {
         wire.send(&mut frame)?;
         acknowledged(&mut wire)?;
     }

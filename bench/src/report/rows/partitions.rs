@@ -6,9 +6,9 @@ use super::{BROKERS, Row, Table, Who, entry};
 pub const TABLE: Table = Table {
     title: "Partitions",
     preface: "The same bytes in batches of 16 KiB over one partition and over many, each an eighth of its time in \
-              turn, so that how fast the disk is just then meets all alike; and ten thousand partitions. For the latter \
-              Kafka gets `log.index.size.max.bytes=131072`: mapped index files of 10 MiB for each \
-              partition would distort what it takes.",
+              turn, so that how fast the machine is just then meets all alike; and ten thousand partitions. For the \
+              latter Kafka gets `log.index.size.max.bytes=131072`: mapped index files of 10 MiB for each partition \
+              would distort what it takes.",
     columns: BROKERS,
     rows: ROWS,
 };

@@ -33,14 +33,10 @@ impl Case {
         i64::from(part.batches) * i64::from(self.records_per_batch)
     }
 
-    /// Batches that are there before the program starts.
-    pub(super) fn batches(&self) -> u32 {
-        self.parts.iter().map(|part| part.batches).max().unwrap_or(0)
-    }
-
-    /// Records that are there before the program starts.
-    pub(super) fn all_records(&self) -> i64 {
-        i64::from(self.batches()) * i64::from(self.records_per_batch)
+    /// The part at whose end the input ends; all of it is there before the program starts.
+    pub(super) fn last(&self) -> &Part {
+        let [_, last] = &self.parts;
+        last
     }
 }
 
