@@ -12,4 +12,14 @@ target=${CARGO_TARGET_DIR:-target}
 BROKER_BINARY=$(realpath "$target/release/tidemill")
 export BROKER_BINARY
 [ $# -gt 0 ] || set -- --page docs/benchmarks.md
-exec "$target/release/tidemill-bench" "$@"
+
+# A virtual machine may tell its host every two seconds which pages are free. The host is busy with that for hundreds of
+# milliseconds, in which some answer no disk request, and whoever needs the pages next waits for them. So it is turned
+# off meanwhile, where that is allowed; the page says if it was not. An order beyond the largest is never reached.
+reporting=/sys/module/page_reporting/parameters/page_reporting_order
+if [ -w "$reporting" ]; then
+  order=$(cat "$reporting")
+  trap 'echo "$order" >"$reporting"' EXIT
+  echo 11 >"$reporting" 2>/dev/null || echo "free pages are given back to the host while this measures" >&2
+fi
+"$target/release/tidemill-bench" "$@"

@@ -21,9 +21,19 @@ impl Machine {
             .unwrap_or_default();
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let line = format!("{cores} cores ({model}), {} GiB, Linux {}", kib >> 20, kernel.trim());
+        let pages = if gives_free_pages_back() { ", which gives free pages back to its host" } else { "" };
+        let line = format!("{cores} cores ({model}), {} GiB, Linux {}{pages}", kib >> 20, kernel.trim());
         Machine { line }
     }
+}
+
+/// Whether this is a virtual machine whose kernel tells the host every two seconds which pages are free (free page
+/// reporting), so that whoever wants them next waits for the host. `run.sh` turns it off where it may.
+pub fn gives_free_pages_back() -> bool {
+    // An order beyond the largest block of free pages, or none at all, is never reached.
+    const LARGEST_ORDER: u32 = 10;
+    let order = std::fs::read_to_string("/sys/module/page_reporting/parameters/page_reporting_order");
+    order.is_ok_and(|order| order.trim().parse::<u32>().is_ok_and(|order| order <= LARGEST_ORDER))
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {

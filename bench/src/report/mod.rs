@@ -8,7 +8,7 @@ mod who;
 
 use std::collections::BTreeMap;
 
-pub use machine::{Machine, OtherLoad, own_cpu_s};
+pub use machine::{Machine, OtherLoad, gives_free_pages_back, own_cpu_s};
 pub use page::{Run, page};
 pub use rows::{Aim, Row, row};
 pub use who::Who;
