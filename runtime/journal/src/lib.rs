@@ -29,6 +29,7 @@ mod proposer;
 mod raft;
 mod space;
 mod spare_thread;
+mod spare_worth;
 mod standing;
 mod transport;
 mod turns;

@@ -232,17 +232,19 @@ impl Threads {
                 }
                 std::mem::take(&mut syncs.waiting)
             };
-            let synced = self.wal.sync().and_then(|()| self.crash_point("journal: synced, not applied"));
-            let result = self.stop_on(synced).map_err(|error| error.to_string());
+            let synced = self.wal.sync().and_then(|bytes| {
+                self.crash_point("journal: synced, not applied")?;
+                Ok(bytes)
+            });
+            let synced = self.stop_on(synced).map_err(|error| error.to_string());
+            let (bytes, result) = (synced.as_ref().copied().unwrap_or_default(), synced.map(|_| ()));
             Done::tell_all(waiting, &result);
             self.wal.trim_page_cache();
-            if self.wal.is_spare_due() {
-                self.spare.wake();
-            }
+            self.spare.synced(bytes);
         }
     }
 
-    fn stop_on(&self, result: Result<(), tidemill_wal::Error>) -> Result<(), tidemill_wal::Error> {
+    fn stop_on<T>(&self, result: Result<T, tidemill_wal::Error>) -> Result<T, tidemill_wal::Error> {
         if let Err(error) = &result {
             self.health.stop(error.to_string());
         }

@@ -37,7 +37,7 @@ pub(crate) struct Spare {
 pub(crate) struct Spares {
     ready: Vec<Spare>,
     /// The one that is being made. Not here while a piece of it is written.
-    making: Option<Making>,
+    making: Option<Spare>,
     is_writing: bool,
     /// What is being made is to go as soon as its piece is written.
     is_unwanted: bool,
@@ -46,18 +46,10 @@ pub(crate) struct Spares {
     given_up_at: Option<FileId>,
 }
 
-/// A file of zeros that is not complete.
-struct Making {
-    spare: Spare,
-    /// Which segment it is to follow; the file grows as that one does.
-    after: Option<FileId>,
-}
-
 impl Spares {
     /// Bytes of all of them.
     pub(crate) fn bytes(&self) -> u64 {
-        let making = self.making.as_ref().map_or(0, |making| making.spare.bytes);
-        self.ready.iter().map(|spare| spare.bytes).sum::<u64>() + making
+        self.ready.iter().chain(&self.making).map(|spare| spare.bytes).sum()
     }
 
     /// Bytes of the one that [`take`] would give.
@@ -78,7 +70,8 @@ pub(crate) fn take(shared: &Shared) -> Option<Spare> {
 
 /// Whether some of a spare should be written now. One is begun when half of the active segment is
 /// full and none has come from a segment that may go; it is to be complete somewhat before the other
-/// half is full, and not much earlier, so that the disk is never kept busy with it at a stretch.
+/// half is full, and not much earlier, so that the disk is never kept busy with it at a stretch. Where it
+/// was not, it goes on in the second half of the next segment.
 pub(crate) fn is_due(shared: &Shared) -> bool {
     let (active, filled) = {
         let index = shared.index.read();
@@ -91,26 +84,25 @@ pub(crate) fn is_due(shared: &Shared) -> bool {
         return false;
     }
     match &spares.making {
-        // Its time is over already: in haste.
-        Some(making) if making.after != active => true,
-        Some(making) => making.spare.bytes <= filled.saturating_sub(half).saturating_mul(5) / 2,
+        Some(making) => making.bytes <= filled.saturating_sub(half).saturating_mul(5) / 2,
         None => active.is_some() && spares.given_up_at != active && filled >= half,
     }
 }
 
-/// Writes a piece of a spare, if one is due and there is room for it.
-pub(crate) fn write_some(shared: &Shared) -> Result<(), Error> {
+/// Writes a piece of a spare, if one is due and there is room for it. Answers how many bytes.
+pub(crate) fn write_some(shared: &Shared) -> Result<u64, Error> {
     shared.running()?;
     if !is_due(shared) {
-        return Ok(());
+        return Ok(0);
     }
     let (making, name) = {
         let mut spares = shared.spares.lock();
         if std::mem::replace(&mut spares.is_writing, true) {
-            return Ok(());
+            return Ok(0);
         }
         (spares.making.take(), spares.name())
     };
+    let before = making.as_ref().map_or(0, |making| making.bytes);
     let written = match making {
         Some(making) => write_piece(shared, making).map(Some),
         None => {
@@ -121,37 +113,43 @@ pub(crate) fn write_some(shared: &Shared) -> Result<(), Error> {
     let mut spares = shared.spares.lock();
     spares.is_writing = false;
     let is_unwanted = std::mem::take(&mut spares.is_unwanted);
-    match written {
-        Ok(Some(making)) if is_unwanted => {
-            drop(spares);
-            return shared.remove(&making.spare.name);
+    let making = match written {
+        Ok(Some(making)) => making,
+        Ok(None) => {
+            spares.given_up_at = active;
+            return Ok(0);
         }
-        Ok(Some(making)) if making.spare.bytes < shared.options.segment_bytes => spares.making = Some(making),
-        Ok(Some(making)) => spares.ready.push(making.spare),
-        Ok(None) => spares.given_up_at = active,
         Err(error) => {
             spares.given_up_at = active;
             return Err(error);
         }
+    };
+    let bytes = making.bytes - before;
+    if is_unwanted {
+        drop(spares);
+        shared.remove(&making.name)?;
+    } else if making.bytes < shared.options.segment_bytes {
+        spares.making = Some(making);
+    } else {
+        spares.ready.push(making);
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// Makes an empty file, if there is room for a whole one.
-fn begin(shared: &Shared, name: String) -> Result<Option<Making>, Error> {
+fn begin(shared: &Shared, name: String) -> Result<Option<Spare>, Error> {
     let room = shared.options.segment_bytes.saturating_add(shared.options.spare_reserve_bytes);
     if shared.permit(0, room, room, Space::Normal).is_err() {
         return Ok(None);
     }
     let file = shared.disk.create(&shared.dir.join(&name)).map_err(Error::io("create", &name))?;
-    let after = shared.index.read().active();
-    Ok(Some(Making { spare: Spare { name, file, bytes: 0 }, after }))
+    Ok(Some(Spare { name, file, bytes: 0 }))
 }
 
 /// The last piece is followed by a sync of all: in between they would only hold others up.
-fn write_piece(shared: &Shared, mut making: Making) -> Result<Making, Error> {
+fn write_piece(shared: &Shared, mut making: Spare) -> Result<Spare, Error> {
     let whole = shared.options.segment_bytes;
-    let Spare { name, file, bytes } = &mut making.spare;
+    let Spare { name, file, bytes } = &mut making;
     *bytes = bytes.saturating_add((whole / PIECES).max(SMALLEST_PIECE)).min(whole);
     let written = file.allocate_written(*bytes);
     let written = if *bytes == whole { written.and_then(|()| file.sync_data()) } else { written };
@@ -182,7 +180,7 @@ pub(crate) fn give_up(shared: &Shared) -> Result<bool, Error> {
         let mut spares = shared.spares.lock();
         spares.is_unwanted = spares.is_writing;
         spares.given_up_at = active;
-        let making = spares.making.take().map(|making| making.spare);
+        let making = spares.making.take();
         std::mem::take(&mut spares.ready).into_iter().chain(making).collect()
     };
     for spare in &given_up {

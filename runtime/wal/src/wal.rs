@@ -35,8 +35,9 @@ impl Wal {
         writer::append(self.shared(), entries, space)
     }
 
-    /// Makes everything appended so far durable. A failure stops the log for good.
-    pub fn sync(&self) -> Result<(), Error> {
+    /// Makes everything appended so far durable. A failure stops the log for good. Answers how many bytes were not
+    /// durable before.
+    pub fn sync(&self) -> Result<u64, Error> {
         writer::sync(self.shared())
     }
 
@@ -108,8 +109,9 @@ impl Wal {
         spare::is_due(self.shared())
     }
 
-    /// Writes a piece of a file for the next segment. Call it beside the thread that appends.
-    pub fn write_spare(&self) -> Result<(), Error> {
+    /// Writes a piece of a file for the next segment. Call it beside the thread that appends. Answers how many bytes
+    /// were written.
+    pub fn write_spare(&self) -> Result<u64, Error> {
         spare::write_some(self.shared())
     }
 

@@ -67,12 +67,12 @@ pub(crate) fn append(shared: &Shared, entries: Vec<EntryFrame>, space: Space) ->
     Ok(())
 }
 
-/// Makes everything appended so far durable.
-pub(crate) fn sync(shared: &Shared) -> Result<(), Error> {
+/// Makes everything appended so far durable. Answers how many bytes were not before.
+pub(crate) fn sync(shared: &Shared) -> Result<u64, Error> {
     shared.running()?;
-    let (file, end) = match &shared.writer.lock().active {
-        Some(active) if active.synced < active.end => (Arc::clone(&active.file), active.end),
-        _ => return Ok(()),
+    let (file, before, end) = match &shared.writer.lock().active {
+        Some(active) if active.synced < active.end => (Arc::clone(&active.file), active.synced, active.end),
+        _ => return Ok(0),
     };
     shared.sync_file(&file)?;
     shared.page_cache.lock().synced(&file, end);
@@ -82,7 +82,7 @@ pub(crate) fn sync(shared: &Shared) -> Result<(), Error> {
     {
         active.synced = active.synced.max(end.min(active.end));
     }
-    Ok(())
+    Ok(end - before)
 }
 
 /// How long a new segment is made. Spares that are no use for it go where room is short.
