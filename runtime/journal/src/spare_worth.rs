@@ -53,7 +53,7 @@ impl SpareWorth {
 
     /// Whether another piece should be written if one is due.
     pub(crate) fn allows(&self) -> bool {
-        let zeros_ns = (self.sync_bytes.load(Relaxed) >> 10) * self.piece_ns_per_mib.load(Relaxed) >> 10;
+        let zeros_ns = ((self.sync_bytes.load(Relaxed) >> 10) * self.piece_ns_per_mib.load(Relaxed)) >> 10;
         zeros_ns <= RESERVED_NS || self.syncs_since_piece.load(Relaxed) >= TRY_AFTER_SYNCS
     }
 }
