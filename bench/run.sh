@@ -17,9 +17,11 @@ export BROKER_BINARY
 # milliseconds, in which some answer no disk request, and whoever needs the pages next waits for them. So it is turned
 # off meanwhile, where that is allowed; the page says if it was not. An order beyond the largest is never reached.
 reporting=/sys/module/page_reporting/parameters/page_reporting_order
-if [ -w "$reporting" ]; then
-  order=$(cat "$reporting")
-  trap 'echo "$order" >"$reporting"' EXIT
-  echo 11 >"$reporting" 2>/dev/null || echo "free pages are given back to the host while this measures" >&2
+if [ -w "$reporting" ] && order=$(cat "$reporting") && [ "$order" -le 10 ]; then
+  if echo 11 2>/dev/null >"$reporting"; then
+    trap 'echo "$order" >"$reporting"' EXIT
+  else
+    echo "free pages are given back to the host while this measures" >&2
+  fi
 fi
 "$target/release/tidemill-bench" "$@"
