@@ -236,11 +236,13 @@ impl Threads {
                 self.crash_point("journal: synced, not applied")?;
                 Ok(bytes)
             });
-            let synced = self.stop_on(synced).map_err(|error| error.to_string());
-            let (bytes, result) = (synced.as_ref().copied().unwrap_or_default(), synced.map(|_| ()));
+            let synced = self.stop_on(synced);
+            let result = synced.as_ref().map(|_| ()).map_err(ToString::to_string);
             Done::tell_all(waiting, &result);
             self.wal.trim_page_cache();
-            self.spare.synced(bytes);
+            if let Ok(bytes) = synced {
+                self.spare.synced(bytes);
+            }
         }
     }
 
