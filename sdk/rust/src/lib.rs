@@ -46,6 +46,7 @@ mod output;
 mod record;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+mod text;
 mod varint;
 #[cfg(target_arch = "wasm32")]
 mod wasi_http;

@@ -2,6 +2,7 @@
 
 use crate::batch::Facts;
 use crate::error::Error;
+use crate::text::utf8;
 use crate::varint::{take_bytes, take_int, take_long, take_nullable};
 use std::fmt;
 
@@ -69,7 +70,7 @@ impl<'a> Record<'a> {
     /// The value as text, or an error that names this record.
     pub fn value_str(&self) -> Result<&'a str, Error> {
         let value = self.value.ok_or_else(|| self.error("the value is null"))?;
-        std::str::from_utf8(value).map_err(|error| self.error(format!("the value is not UTF-8: {error}")))
+        utf8(value).map_err(|error| self.error(format!("the value is not UTF-8: {error}")))
     }
 
     /// The headers, in order; a name may come more than once.
