@@ -13,7 +13,7 @@ use anyhow::ensure;
 use clap::Parser;
 
 use crate::peer::{Kind, Place};
-use crate::report::{Machine, Report, Run, page};
+use crate::report::{Machine, Report, Run, Speedometer, page};
 use crate::scenario::{Effort, SCENARIOS, Scenario};
 
 const ROUNDS: usize = 3;
@@ -73,13 +73,14 @@ fn main() -> anyhow::Result<()> {
         latency: Duration::from_secs(args.latency_seconds),
         steady: Duration::from_secs(args.steady_seconds),
     };
-    let mut report = Report::default();
+    let (mut report, mut meter) = (Report::default(), Speedometer::new()?);
     for round in 1..=args.rounds {
         println!("\n==== round {round} of {}", args.rounds);
+        report.begin_round(round);
         for scenario in &scenarios {
             // The steady state is long enough to speak for itself.
             if scenario.name != "steady" || round == 1 {
-                scenario.run(&place, effort, &args.brokers, round % 2 == 0, &mut report);
+                scenario.run(&place, effort, &args.brokers, round % 2 == 0, &mut meter, &mut report);
             }
             // Each time: what was measured in an hour shall not be lost in the next.
             if let Some(path) = &args.page {

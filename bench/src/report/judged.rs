@@ -26,30 +26,31 @@ fn described(aim: Aim) -> String {
 }
 
 fn held_against(report: &Report, row: &Row, aim: Aim) -> Option<(String, bool)> {
-    let median = |id: &str, who| Some(report.spread(id, who)?.median);
-    let ours = median(row.id, Who::TIDEMILL)?;
+    let ours = report.spread(row.id, Who::TIDEMILL)?.median;
+    let ratio_to =
+        |id, who| report.compared((row.id, Who::TIDEMILL), (id, who), |ours, theirs| ours / theirs);
     let times = |ratio: f64| format!("{ratio:.2} ×");
     Some(match aim {
         Aim::AtLeast(least, who) => {
-            let ratio = ours / median(row.id, who)?;
+            let ratio = ratio_to(row.id, who)?;
             (times(ratio), ratio >= least)
         }
         Aim::AtMost(most, who) => {
-            let ratio = ours / median(row.id, who)?;
+            let ratio = ratio_to(row.id, who)?;
             (times(ratio), ratio <= most)
         }
         Aim::AtLeastOf(least, who, of) => {
-            let ratio = ours / median(of, who)?;
+            let ratio = ratio_to(of, who)?;
             (times(ratio), ratio >= least)
         }
         Aim::AtMostPlus(more, who, of) => {
-            let above = ours - median(of, who)?;
+            let above = report.compared((row.id, Who::TIDEMILL), (of, who), |ours, theirs| ours - theirs)?;
             (format!("{above:+.0}"), above <= more)
         }
         Aim::Below(bound) => (String::new(), ours < bound),
         Aim::Above(bound) => (String::new(), ours >= bound),
         Aim::Within(share, of) => {
-            let ratio = ours / median(of, Who::TIDEMILL)?;
+            let ratio = ratio_to(of, Who::TIDEMILL)?;
             (times(ratio), (1.0 - share..=1.0 + share).contains(&ratio))
         }
     })

@@ -4,21 +4,32 @@ mod judged;
 mod machine;
 mod page;
 mod rows;
+mod speed;
 mod who;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use machine::{Machine, OtherLoad, gives_free_pages_back, own_cpu_s};
 pub use page::{Run, page};
 pub use rows::{Aim, Row, row};
+pub use speed::Speedometer;
 pub use who::Who;
 
 /// Figures of all rounds.
 #[derive(Default)]
 pub struct Report {
-    figures: BTreeMap<(&'static str, Who), Vec<f64>>,
+    round: usize,
+    figures: BTreeMap<(&'static str, Who), Vec<Figure>>,
     loads: BTreeMap<&'static str, Vec<f64>>,
+    speeds_mb_per_s: BTreeMap<&'static str, Vec<f64>>,
     failures: Vec<String>,
+}
+
+/// One measurement.
+#[derive(Clone, Copy)]
+struct Figure {
+    round: usize,
+    value: f64,
 }
 
 /// Median and spread of a row's figures.
@@ -43,18 +54,50 @@ impl Spread {
 }
 
 impl Report {
+    /// What is added from here on belongs to this round.
+    pub fn begin_round(&mut self, round: usize) {
+        self.round = round;
+    }
+
     /// Adds a figure and shows it.
     pub fn add(&mut self, id: &'static str, who: Who, value: f64) -> anyhow::Result<()> {
         let row = row(id)?;
         println!("  {:<26} {:<58} {value:>12.2} {}", who.name(), row.what, row.unit);
-        self.figures.entry((id, who)).or_default().push(value);
+        self.figures.entry((id, who)).or_default().push(Figure { round: self.round, value });
         Ok(())
     }
 
     /// A row's figures for a column.
     pub fn spread(&self, id: &str, who: Who) -> Option<Spread> {
-        let figures = self.figures.iter().find(|((row, of), _)| *row == id && *of == who)?.1;
-        Spread::of(figures)
+        let values: Vec<f64> = self.figures_of(id, who)?.iter().map(|figure| figure.value).collect();
+        Spread::of(&values)
+    }
+
+    /// Two cells held against each other in each round that has both, and the median of that: the machine's speed
+    /// changes from round to round, so the quotient of two medians may be of a fast round and a slow one.
+    pub fn compared(
+        &self,
+        (id, who): (&str, Who),
+        (other_id, other_who): (&str, Who),
+        compare: impl Fn(f64, f64) -> f64,
+    ) -> Option<f64> {
+        let rounds: BTreeSet<usize> = self.figures_of(id, who)?.iter().map(|figure| figure.round).collect();
+        let compared: Vec<f64> = rounds
+            .into_iter()
+            .filter_map(|round| {
+                Some(compare(self.of_round(round, id, who)?, self.of_round(round, other_id, other_who)?))
+            })
+            .collect();
+        Some(Spread::of(&compared)?.median)
+    }
+
+    fn of_round(&self, round: usize, id: &str, who: Who) -> Option<f64> {
+        let of_round = self.figures_of(id, who)?.iter().filter(|figure| figure.round == round);
+        Some(Spread::of(&of_round.map(|figure| figure.value).collect::<Vec<_>>())?.median)
+    }
+
+    fn figures_of(&self, id: &str, who: Who) -> Option<&[Figure]> {
+        Some(self.figures.iter().find(|((row, of), _)| *row == id && *of == who)?.1)
     }
 
     /// Notes what other processes took of the machine during a scenario, in percent.
@@ -65,6 +108,19 @@ impl Report {
     /// What other processes took while a scenario ran.
     pub fn load_of(&self, scenario: &str) -> Option<Spread> {
         self.loads.get(scenario).and_then(|figures| Spread::of(figures))
+    }
+
+    /// Notes how fast the machine was during a scenario.
+    pub fn speed(&mut self, scenario: &'static str, mb_per_s: f64) {
+        println!("  {:<26} {:<58} {mb_per_s:>12.2} MB/s", "machine", "zstd-1, before and after");
+        self.speeds_mb_per_s.entry(scenario).or_default().push(mb_per_s);
+    }
+
+    /// How fast the machine was while a scenario ran, in percent of its fastest in all of them.
+    pub fn speed_of(&self, scenario: &str) -> Option<Spread> {
+        let fastest = self.speeds_mb_per_s.values().flatten().copied().max_by(f64::total_cmp)?;
+        let shares = self.speeds_mb_per_s.get(scenario)?.iter().map(|speed| 100.0 * speed / fastest);
+        Spread::of(&shares.collect::<Vec<_>>())
     }
 
     /// Notes that a measurement failed, and shows it. Paths are named from here on: the page is for others, too.
@@ -102,5 +158,33 @@ mod tests {
         assert_eq!(report.spread("sync.p50", Who::TIDEMILL), Some(spread));
         assert_eq!(report.spread("sync.p50", Who::KAFKA), None);
         Ok(())
+    }
+
+    #[test]
+    fn cells_are_compared_within_each_round() -> anyhow::Result<()> {
+        let mut report = Report::default();
+        // A machine that is half as fast in the second round, and in the third only when it is Kafka's turn.
+        for (round, ours, kafka) in
+            [(1, [300.0, 300.0], 200.0), (2, [140.0, 160.0], 100.0), (3, [300.0, 300.0], 100.0)]
+        {
+            report.begin_round(round);
+            ours.into_iter().try_for_each(|value| report.add("group.1", Who::TIDEMILL, value))?;
+            report.add("group.1", Who::KAFKA, kafka)?;
+        }
+        report.begin_round(4);
+        report.add("group.1", Who::TIDEMILL, 1.0)?;
+        let (ours, kafka) = (("group.1", Who::TIDEMILL), ("group.1", Who::KAFKA));
+        assert_eq!(report.compared(ours, kafka, |ours, theirs| ours / theirs), Some(1.5));
+        assert_eq!(report.compared(ours, ("group.1", Who::Raw), |ours, theirs| ours / theirs), None);
+        Ok(())
+    }
+
+    #[test]
+    fn speed_is_a_share_of_the_fastest_in_any_scenario() {
+        let mut report = Report::default();
+        [400.0, 200.0, 300.0].into_iter().for_each(|mb_per_s| report.speed("produce", mb_per_s));
+        report.speed("raw", 500.0);
+        assert_eq!(report.speed_of("produce"), Some(Spread { median: 60.0, min: 40.0, max: 80.0 }));
+        assert_eq!(report.speed_of("latency"), None);
     }
 }

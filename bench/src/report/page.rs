@@ -23,9 +23,10 @@ pub fn page(report: &Report, machine: &Machine, run: &Run) -> String {
     let mut text = String::from(PREFACE);
     let _ = write!(
         text,
-        "\nMeasured {} with `{}` on {}. Each figure is the median of {}, smallest and largest in brackets. The last \
-         column is the command that measures a row alone, and what processes that are no part of the measurement took \
-         of all cores meanwhile.\n",
+        "\nMeasured {} with `{}` on {}. Each figure is the median of {}, smallest and largest in brackets; a ratio \
+         is the median of the rounds' ratios. The last column is the command that measures a row alone, what processes \
+         that are no part of the measurement took of all cores meanwhile, and how fast the machine was (zstd-1 on one \
+         core, before and after each turn) in percent of its fastest in all of this.\n",
         run.day,
         run.command,
         machine.line,
@@ -50,7 +51,7 @@ fn write_table(text: &mut String, report: &Report, table: &Table, run: &Run) {
     let names: Vec<&str> = table.columns.iter().map(|who| who.name()).collect();
     let _ = write!(
         text,
-        "\n## {}\n\n{}\n\n| what | unit | {} | aim | | command; other load |\n|---|---|{}---|---|---|\n",
+        "\n## {}\n\n{}\n\n| what | unit | {} | aim | | command; other load; speed |\n|---|---|{}---|---|---|\n",
         table.title,
         table.preface,
         names.join(" | "),
@@ -60,12 +61,14 @@ fn write_table(text: &mut String, report: &Report, table: &Table, run: &Run) {
         let cell = |who| report.spread(row.id, who).map_or_else(|| "–".to_owned(), shown);
         let cells: Vec<String> = table.columns.iter().map(|who| cell(*who)).collect();
         let (aims, met) = judged(report, row);
-        let load = report.load_of(row.scenario).map_or_else(String::new, |load| {
-            format!("; {:.0} % ({:.0}–{:.0})", load.median, load.min, load.max)
-        });
+        let percent = |spread: Option<Spread>| {
+            spread
+                .map_or_else(String::new, |of| format!("; {:.0} % ({:.0}–{:.0})", of.median, of.min, of.max))
+        };
+        let (load, speed) = (percent(report.load_of(row.scenario)), percent(report.speed_of(row.scenario)));
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {aims} | {met} | `bench/run.sh --only {}{}`{load} |",
+            "| {} | {} | {} | {aims} | {met} | `bench/run.sh --only {}{}`{load}{speed} |",
             row.what,
             row.unit,
             cells.join(" | "),

@@ -25,7 +25,7 @@ use anyhow::Context;
 
 use crate::load::latency::Latencies;
 use crate::peer::{Kind, Peer, Place, Settings};
-use crate::report::{OtherLoad, Report, Who, own_cpu_s};
+use crate::report::{OtherLoad, Report, Speedometer, Who, own_cpu_s};
 
 /// How long things take.
 #[derive(Clone, Copy)]
@@ -156,13 +156,22 @@ impl Scenario {
     /// Measures everybody who takes part, one after another; a failure of one is noted and keeps no other from it.
     ///
     /// With `only`, no other broker; `backwards` for every second round, so that nobody is always first.
-    pub fn run(&self, place: &Place, effort: Effort, only: &[Kind], backwards: bool, report: &mut Report) {
+    pub fn run(
+        &self,
+        place: &Place,
+        effort: Effort,
+        only: &[Kind],
+        backwards: bool,
+        meter: &mut Speedometer,
+        report: &mut Report,
+    ) {
         println!("\n== {}", self.name);
         match &self.measure {
             Measure::Alone(measure) => {
-                let (load, own_before) = (OtherLoad::begin(), own_cpu_s());
-                let measured = measure(&place.data, effort, &mut Figures { report, who: Who::TIDEMILL });
-                report.other_load(self.name, load.percent(own_cpu_s() - own_before));
+                let measured = self.watched(meter, report, |report| {
+                    measure(&place.data, effort, &mut Figures { report, who: Who::TIDEMILL })?;
+                    Ok(((), 0.0))
+                });
                 if let Err(error) = measured {
                     report.failed(&format!("{}: {error:#}", self.name));
                 }
@@ -174,7 +183,7 @@ impl Scenario {
                     kinds.reverse();
                 }
                 for kind in kinds {
-                    let measured = self.run_with(kind, place, *settings, report, |peer, figures| {
+                    let measured = self.run_with(kind, place, *settings, meter, report, |peer, figures| {
                         measure(peer, effort, figures)
                     });
                     if let Err(error) = measured {
@@ -190,16 +199,35 @@ impl Scenario {
         kind: Kind,
         place: &Place,
         settings: Settings<'_>,
+        meter: &mut Speedometer,
         report: &mut Report,
         measure: impl FnOnce(&mut Peer, &mut Figures<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         memory::touch();
-        let (load, own_before) = (OtherLoad::begin(), own_cpu_s());
-        let mut peer = Peer::start(kind, place, settings)?;
-        measure(&mut peer, &mut Figures { report, who: kind.into() })
-            .with_context(|| format!("the broker's log is {}", peer.log("broker").display()))?;
-        report.other_load(self.name, load.percent(own_cpu_s() - own_before + peer.usage()?.cpu_s));
+        let peer = self.watched(meter, report, |report| {
+            let mut peer = Peer::start(kind, place, settings)?;
+            measure(&mut peer, &mut Figures { report, who: kind.into() })
+                .with_context(|| format!("the broker's log is {}", peer.log("broker").display()))?;
+            let cpu_s = peer.usage()?.cpu_s;
+            Ok((peer, cpu_s))
+        })?;
         peer.end()
+    }
+
+    /// Notes how fast the machine was and what others took of it, while `measure` ran. With its result, that gives the CPU
+    /// time in seconds of what it started and has not ended yet.
+    fn watched<T>(
+        &self,
+        meter: &mut Speedometer,
+        report: &mut Report,
+        measure: impl FnOnce(&mut Report) -> anyhow::Result<(T, f64)>,
+    ) -> anyhow::Result<T> {
+        let mb_per_s_before = meter.mb_per_s()?;
+        let (load, own_before) = (OtherLoad::begin(), own_cpu_s());
+        let (result, started_cpu_s) = measure(report)?;
+        report.other_load(self.name, load.percent(own_cpu_s() - own_before + started_cpu_s));
+        report.speed(self.name, f64::midpoint(mb_per_s_before, meter.mb_per_s()?));
+        Ok(result)
     }
 }
 
