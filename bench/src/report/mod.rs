@@ -7,7 +7,7 @@ mod rows;
 mod speed;
 mod who;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use machine::{Machine, OtherLoad, gives_free_pages_back, own_cpu_s};
 pub use page::{Run, page};
@@ -19,18 +19,14 @@ pub use who::Who;
 #[derive(Default)]
 pub struct Report {
     round: usize,
-    figures: BTreeMap<(&'static str, Who), Vec<Figure>>,
+    figures: BTreeMap<(&'static str, Who), Rounds>,
     loads: BTreeMap<&'static str, Vec<f64>>,
     speeds_mb_per_s: BTreeMap<&'static str, Vec<f64>>,
     failures: Vec<String>,
 }
 
-/// One measurement.
-#[derive(Clone, Copy)]
-struct Figure {
-    round: usize,
-    value: f64,
-}
+/// Figures of one cell, by round.
+type Rounds = BTreeMap<usize, Vec<f64>>;
 
 /// Median and spread of a row's figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,14 +59,14 @@ impl Report {
     pub fn add(&mut self, id: &'static str, who: Who, value: f64) -> anyhow::Result<()> {
         let row = row(id)?;
         println!("  {:<26} {:<58} {value:>12.2} {}", who.name(), row.what, row.unit);
-        self.figures.entry((id, who)).or_default().push(Figure { round: self.round, value });
+        self.figures.entry((id, who)).or_default().entry(self.round).or_default().push(value);
         Ok(())
     }
 
     /// A row's figures for a column.
     pub fn spread(&self, id: &str, who: Who) -> Option<Spread> {
-        let values: Vec<f64> = self.figures_of(id, who)?.iter().map(|figure| figure.value).collect();
-        Spread::of(&values)
+        let figures: Vec<f64> = self.rounds_of(id, who)?.values().flatten().copied().collect();
+        Spread::of(&figures)
     }
 
     /// Two cells held against each other in each round that has both, and the median of that: the machine's speed
@@ -81,22 +77,14 @@ impl Report {
         (other_id, other_who): (&str, Who),
         compare: impl Fn(f64, f64) -> f64,
     ) -> Option<f64> {
-        let rounds: BTreeSet<usize> = self.figures_of(id, who)?.iter().map(|figure| figure.round).collect();
-        let compared: Vec<f64> = rounds
-            .into_iter()
-            .filter_map(|round| {
-                Some(compare(self.of_round(round, id, who)?, self.of_round(round, other_id, other_who)?))
-            })
-            .collect();
-        Some(Spread::of(&compared)?.median)
+        let others = self.rounds_of(other_id, other_who)?;
+        let both = self.rounds_of(id, who)?.iter().filter_map(|(round, figures)| {
+            Some(compare(Spread::of(figures)?.median, Spread::of(others.get(round)?)?.median))
+        });
+        Some(Spread::of(&both.collect::<Vec<_>>())?.median)
     }
 
-    fn of_round(&self, round: usize, id: &str, who: Who) -> Option<f64> {
-        let of_round = self.figures_of(id, who)?.iter().filter(|figure| figure.round == round);
-        Some(Spread::of(&of_round.map(|figure| figure.value).collect::<Vec<_>>())?.median)
-    }
-
-    fn figures_of(&self, id: &str, who: Who) -> Option<&[Figure]> {
+    fn rounds_of(&self, id: &str, who: Who) -> Option<&Rounds> {
         Some(self.figures.iter().find(|((row, of), _)| *row == id && *of == who)?.1)
     }
 

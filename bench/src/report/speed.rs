@@ -3,9 +3,12 @@
 
 use std::time::Instant;
 
+use anyhow::Context;
 use tidemill_codec_bench::archive::{RawCompressed, bytes_of};
 use tidemill_codec_bench::payload::{Content, Size, partition};
 use tidemill_records::RecordBatch;
+
+use super::Spread;
 
 /// 8 ms on a fast core, and more than its caches hold.
 const BYTES: usize = 8 << 20;
@@ -28,14 +31,12 @@ impl Speedometer {
 
     /// What zstd-1 compresses in a second on one core, in MB: the middle of several times.
     pub fn mb_per_s(&mut self) -> anyhow::Result<f64> {
-        let mut taken_s = [0.0; TIMES];
-        for taken in &mut taken_s {
+        let mut speeds = [0.0; TIMES];
+        for mb_per_s in &mut speeds {
             let started = Instant::now();
             self.compressed.fill(&self.batches)?;
-            *taken = started.elapsed().as_secs_f64();
+            *mb_per_s = bytes_of(&self.batches) as f64 / 1e6 / started.elapsed().as_secs_f64();
         }
-        taken_s.sort_by(f64::total_cmp);
-        let [.., middle, _, _] = taken_s;
-        Ok(bytes_of(&self.batches) as f64 / 1e6 / middle)
+        Ok(Spread::of(&speeds).context("nothing was measured")?.median)
     }
 }
