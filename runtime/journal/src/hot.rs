@@ -60,14 +60,7 @@ impl Machine {
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<HotRead, ReadError> {
-        let (log_start_offset, high_watermark) = {
-            let built = self.built();
-            let state = built.state.partition(partition).ok_or(ReadError::UnknownPartition)?;
-            (state.log_start_offset, state.high_watermark)
-        };
-        if offset < log_start_offset || offset > high_watermark {
-            return Err(ReadError::OutOfRange { offset, log_start_offset, high_watermark });
-        }
+        let high_watermark = self.readable_to(partition, offset)?;
         if offset == high_watermark {
             return Ok(HotRead { batches: Vec::new(), next: offset });
         }
@@ -78,6 +71,34 @@ impl Machine {
             return Err(ReadError::NotHot { offset, hot_start: None });
         }
         Ok(found)
+    }
+
+    /// As [`Machine::read_hot`], or none if that may read from disk or take long.
+    pub(crate) fn read_hot_cached(
+        &self,
+        partition: &PartitionId,
+        offset: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Option<HotRead>, ReadError> {
+        let high_watermark = self.readable_to(partition, offset)?;
+        let hot = self.wal.hot();
+        let Some(found) = hot.read_cached(wal_partition(partition), offset, max_bytes, at_least_one)? else {
+            return Ok(None);
+        };
+        let found = contiguous(found, offset, high_watermark)?;
+        Ok(Some(found).filter(|found| !found.batches.is_empty()))
+    }
+
+    /// The high watermark, for reads from an offset that is not beyond it.
+    fn readable_to(&self, partition: &PartitionId, offset: i64) -> Result<i64, ReadError> {
+        let built = self.built();
+        let state = built.state.partition(partition).ok_or(ReadError::UnknownPartition)?;
+        let (log_start_offset, high_watermark) = (state.log_start_offset, state.high_watermark);
+        if offset < log_start_offset || offset > high_watermark {
+            return Err(ReadError::OutOfRange { offset, log_start_offset, high_watermark });
+        }
+        Ok(high_watermark)
     }
 }
 

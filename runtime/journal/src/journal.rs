@@ -107,6 +107,18 @@ impl Journal {
         self.parts.machine.read_hot(partition, offset, max_bytes, at_least_one)
     }
 
+    /// As [`Journal::read_hot`], where that takes neither the disk nor much time, so that a network thread
+    /// may ask; none where it would.
+    pub fn read_hot_cached(
+        &self,
+        partition: &PartitionId,
+        offset: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Option<HotRead>, ReadError> {
+        self.parts.machine.read_hot_cached(partition, offset, max_bytes, at_least_one)
+    }
+
     /// The first hot batch with a record as late as `timestamp_ms`. Which record is found inside.
     pub fn offset_for_timestamp(
         &self,

@@ -299,6 +299,7 @@ impl History {
             loop {
                 let max_bytes = self.random.below(2_000) as usize;
                 let read = self.wal.hot().read(partition(number), offset, max_bytes, true).unwrap();
+                self.check_cached(number, offset, max_bytes, &read.batches);
                 if read.batches.is_empty() {
                     break;
                 }
@@ -306,6 +307,15 @@ impl History {
                 found.extend(read.batches);
             }
             assert_eq!(found, expected, "partition {number}");
+        }
+    }
+
+    /// What memory alone gives is what the files give, or less of it.
+    fn check_cached(&self, number: i32, offset: i64, max_bytes: usize, expected: &[RecordBatch]) {
+        let cached = self.wal.hot().read_cached(partition(number), offset, max_bytes, true).unwrap();
+        if let Some(cached) = cached {
+            assert!(!cached.batches.is_empty() && expected.starts_with(&cached.batches));
+            assert_eq!(Some(cached.next), cached.batches.last().map(RecordBatch::next_offset));
         }
     }
 

@@ -163,7 +163,8 @@ impl Broker {
     }
 }
 
-/// Reads the log off the network threads: it may have to go to the disk.
+/// Reads the log: on this thread what is in memory (a consumer at the end waits for one thread less), the
+/// rest off the network threads, for it may have to go to the disk.
 async fn read_hot(
     target: &Partition,
     offset: i64,
@@ -171,6 +172,9 @@ async fn read_hot(
     at_least_one: bool,
 ) -> Result<Vec<RecordBatch>, ReadError> {
     let (journal, id) = (target.journal.clone(), target.id);
+    if let Some(read) = journal.read_hot_cached(&id, offset, max_bytes, at_least_one)? {
+        return Ok(read.batches);
+    }
     let read = move || journal.read_hot(&id, offset, max_bytes, at_least_one).map(|read| read.batches);
     match tokio::task::spawn_blocking(read).await {
         Ok(result) => result,

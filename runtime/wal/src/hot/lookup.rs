@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::TimestampHit;
 use super::extent::BatchExtent;
-use super::span::Span;
+use super::span::{SectionRef, Span};
 use crate::error::Error;
 use crate::file::WalFile;
 use crate::index::Index;
@@ -14,57 +14,51 @@ use crate::types::WalPartition;
 pub(super) enum Found {
     /// Batches of one file. `complete` if the file has no more of the partition.
     Batches { file: Arc<WalFile>, extents: Vec<BatchExtent>, complete: bool },
+    /// The offset lies in a file whose batches only its footer lists.
+    InFooter { file: Arc<WalFile>, span: Span, section: SectionRef },
     /// The offset is at or beyond the end.
     End,
     /// The offset lies before the first hot batch, or nothing is known of the partition.
     NotHot { start: Option<i64> },
 }
 
-/// Chooses the batches of the file that has `offset`, as many as fit into `budget`.
+/// Chooses the batches of the file that has `offset`, as many as fit into `budget`. Does no I/O.
 pub(super) fn find(
     shared: &Shared,
     partition: WalPartition,
     offset: i64,
     budget: usize,
     at_least_one: bool,
-) -> Result<Found, Error> {
-    let (file, span) = {
-        let index = shared.index.read();
-        let Some(hot) = index.partitions.get(&partition) else {
-            return Ok(Found::NotHot { start: None });
-        };
-        let start = hot.start();
-        if offset < start.unwrap_or(hot.end) {
-            return Ok(Found::NotHot { start });
-        }
-        let Some(span) = hot.span_at(offset) else {
-            return Ok(Found::End);
-        };
-        if offset < span.from {
-            // A snapshot was installed over the batches in between.
-            return Ok(Found::NotHot { start: Some(span.from) });
-        }
-        let Some(state) = index.files.get(&span.file) else {
-            return Ok(Found::End);
-        };
-        let file = Arc::clone(&state.file);
-        if span.section.is_none() {
-            let all = open_extents(&index, partition, span);
-            let (extents, complete) = choose(all, offset, span, budget, at_least_one);
-            return Ok(Found::Batches { file, extents, complete });
-        }
-        (file, *span)
+) -> Found {
+    let index = shared.index.read();
+    let Some(hot) = index.partitions.get(&partition) else {
+        return Found::NotHot { start: None };
     };
-    let Some(section) = span.section else {
-        return Ok(Found::End);
+    let start = hot.start();
+    if offset < start.unwrap_or(hot.end) {
+        return Found::NotHot { start };
+    }
+    let Some(span) = hot.span_at(offset) else {
+        return Found::End;
     };
-    let all = shared.section(&file, section)?;
-    let (extents, complete) = choose(&all, offset, &span, budget, at_least_one);
-    Ok(Found::Batches { file, extents, complete })
+    if offset < span.from {
+        // A snapshot was installed over the batches in between.
+        return Found::NotHot { start: Some(span.from) };
+    }
+    let Some(state) = index.files.get(&span.file) else {
+        return Found::End;
+    };
+    let file = Arc::clone(&state.file);
+    if let Some(section) = span.section {
+        return Found::InFooter { file, span: *span, section };
+    }
+    let all = open_extents(&index, partition, span);
+    let (extents, complete) = choose(all, offset, span, budget, at_least_one);
+    Found::Batches { file, extents, complete }
 }
 
 /// The batches from `offset` on that fit, and whether those are all of the span.
-fn choose(
+pub(super) fn choose(
     all: &[BatchExtent],
     offset: i64,
     span: &Span,
