@@ -10,6 +10,9 @@ use crate::error::{Error, corrupt};
 
 /// Memory of a page that is kept for the next one.
 const MAX_KEPT_BYTES: usize = 1 << 20;
+/// Room behind a page for zstd's use: its largest block and the overrun of its copies (`WILDCOPY_OVERLENGTH` of 32 bytes,
+/// twice), and one. With less than that a block's literals are decoded into the page and moved out of the way.
+const ZSTD_ROOM_BYTES: usize = (128 << 10) + 2 * 32 + 1;
 /// For the two columns that are read at a time.
 const MAX_KEPT: usize = 2;
 
@@ -34,7 +37,7 @@ pub(crate) fn decompress(
     match codec {
         Compression::UNCOMPRESSED => out.extend_from_slice(page),
         Compression::ZSTD(_) => {
-            out.reserve_exact(raw_bytes);
+            out.reserve_exact(raw_bytes + ZSTD_ROOM_BYTES);
             unzstd_into(page, out)?;
         }
         Compression::LZ4_RAW => {
