@@ -173,6 +173,8 @@ async fn read_hot(
 ) -> Result<Vec<RecordBatch>, ReadError> {
     let (journal, id) = (target.journal.clone(), target.id);
     if let Some(read) = journal.read_hot_cached(&id, offset, max_bytes, at_least_one)? {
+        // A fetch of many partitions lets others run in between.
+        tokio::task::coop::consume_budget().await;
         return Ok(read.batches);
     }
     let read = move || journal.read_hot(&id, offset, max_bytes, at_least_one).map(|read| read.batches);
