@@ -85,7 +85,7 @@ async fn started(data: &Path) -> anyhow::Result<Broker> {
 
 async fn play(kills: Kills, broker: &mut Broker, recorder: &Arc<Recorder>) -> anyhow::Result<()> {
     let kafka_addr = broker.kafka_addr.clone();
-    let mut clients = Workload::start(&kafka_addr, recorder, kills.seed)?;
+    let mut clients = Workload::start(&kafka_addr, recorder, kills.seed).await?;
     let nemesis = recorder.process("nemesis");
     let note = |text: &str| {
         nemesis.note(Call::Nemesis(text.to_owned()));

@@ -27,11 +27,12 @@ mod writer;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 
 use crate::history::{Isolation, Partition, Recorder};
 
 pub use finale::{read_everything, verify};
+use reader::Reader;
 pub use run::Run;
 pub use watcher::{groups_now, wait_until_settled};
 
@@ -46,6 +47,8 @@ const WRITTEN: [&str; 2] = [LEDGER, AUDIT];
 const COPIERS: &str = "copiers";
 /// The group of the auditors.
 const AUDITORS: &str = "auditors";
+/// Groups, and what they read.
+const GROUPS: [(&str, &[&str]); 2] = [(COPIERS, &[ORDERS]), (AUDITORS, &WRITTEN)];
 
 /// All partitions of some topics.
 fn partitions(of: &[&str]) -> Vec<Partition> {
@@ -70,12 +73,14 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Sets all clients to work.
+    /// Gives every group its first position, and sets all clients to work.
     ///
     /// # Errors
-    /// If a thread cannot be started.
-    pub fn start(kafka_addr: &str, recorder: &Arc<Recorder>, seed: u64) -> anyhow::Result<Self> {
+    /// If a first position cannot be committed or a thread cannot be started.
+    pub async fn start(kafka_addr: &str, recorder: &Arc<Recorder>, seed: u64) -> anyhow::Result<Self> {
         let run = Arc::new(Run::new(kafka_addr, recorder, seed));
+        let begun = Arc::clone(&run);
+        tokio::task::spawn_blocking(move || begin_groups(&begun)).await??;
         let (mut writing, mut reading) = (Vec::new(), Vec::new());
         for number in 0..2 {
             writing.push(thread(&run, move |run| plain::work(run, number))?);
@@ -113,6 +118,17 @@ impl Workload {
         join(self.reading).await?;
         Ok(self.watcher.await?)
     }
+}
+
+/// Commits where groups begin.
+fn begin_groups(run: &Run) -> anyhow::Result<()> {
+    for (group, topics) in GROUPS {
+        let first = partitions(topics).into_iter().map(|partition| (partition, 0)).collect();
+        let founder = Reader::outside(run, "founder", group);
+        let begun = founder.is_some_and(|founder| founder.commit(group, first));
+        ensure!(begun, "the first position of {group} could not be committed");
+    }
+    Ok(())
 }
 
 /// librdkafka's calls block, so each of its clients has a thread.

@@ -11,18 +11,23 @@ use super::{Run, payload};
 use crate::history::{Answer, Call, Isolation, Partition, Positions, Process, Record, by_partition};
 
 const SEEK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long nothing has to come for a member that has unsubscribed to have no more rebalances to serve.
+const QUIET: Duration = Duration::from_millis(20);
+/// How often that is waited for.
+const LEAVE_ATTEMPTS: usize = 100;
 
 /// One client.
 pub(super) struct Reader {
     consumer: BaseConsumer<Rebalances>,
     process: Process,
     isolation: Isolation,
+    is_member: bool,
 }
 
 /// What a poll gave, all of it since the last rebalance.
 pub(super) type Polled = Vec<(Partition, Record)>;
 
-/// The client's position is not in the log any more.
+/// The client has no position any more: it is not in the log, or (in a group) the client forgot it.
 #[derive(Debug)]
 pub(super) struct Lost;
 
@@ -33,16 +38,22 @@ impl Reader {
         let consumer = consumer(run.kafka_addr(), None, isolation, &process).ok()?;
         consumer.assign(&position_list(&positions).ok()?).ok()?;
         process.note(Call::Assign { positions });
-        Some(Self { consumer, process, isolation })
+        Some(Self { consumer, process, isolation, is_member: false })
     }
 
     /// A member of a group, under read_committed.
     pub fn member(run: &Run, role: &str, group: &str, topics: &[&str]) -> Option<Self> {
+        let member = Self::outside(run, role, group)?;
+        member.consumer.subscribe(topics).ok()?;
+        Some(member)
+    }
+
+    /// A client that speaks for a group, and is no member of it yet.
+    pub fn outside(run: &Run, role: &str, group: &str) -> Option<Self> {
         let process = run.process(role);
         let isolation = Isolation::Committed;
         let consumer = consumer(run.kafka_addr(), Some(group), isolation, &process).ok()?;
-        consumer.subscribe(topics).ok()?;
-        Some(Self { consumer, process, isolation })
+        Some(Self { consumer, process, isolation, is_member: true })
     }
 
     /// Waits a while for up to so many records.
@@ -65,7 +76,13 @@ impl Reader {
                     records.push((partition, payload::record(&message)));
                 }
                 Some(Err(error)) if is_out_of_range(&error) => {
-                    open.failed(error);
+                    // Of a member this may be the client's own doing; what the group's position is, the
+                    // watcher sees.
+                    if self.is_member {
+                        open.unknown(error)
+                    } else {
+                        open.failed(error)
+                    }
                     return Err(Lost);
                 }
                 // The broker is away, or the end is reached; librdkafka goes on by itself.
@@ -107,6 +124,24 @@ impl Reader {
     /// What a transactional producer needs to speak for this member.
     pub fn group_metadata(&self) -> Option<ConsumerGroupMetadata> {
         self.consumer.group_metadata()
+    }
+}
+
+impl Drop for Reader {
+    /// A member leaves its group before its client is closed. librdkafka 2.12 drops the answer to a
+    /// rebalance that is served just when closing ends, and whoever serves it (the crate's own `drop`)
+    /// waits for ever; one that has left has none to serve.
+    fn drop(&mut self) {
+        if !self.is_member {
+            return;
+        }
+        self.consumer.unsubscribe();
+        for _ in 0..LEAVE_ATTEMPTS {
+            let is_quiet = self.consumer.poll(QUIET).is_none();
+            if is_quiet && self.consumer.assignment().is_ok_and(|held| held.count() == 0) {
+                return;
+            }
+        }
     }
 }
 
