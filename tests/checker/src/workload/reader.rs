@@ -21,7 +21,7 @@ pub(super) struct Reader {
     consumer: BaseConsumer<Rebalances>,
     process: Process,
     isolation: Isolation,
-    is_member: bool,
+    in_group: bool,
 }
 
 /// What a poll gave, all of it since the last rebalance.
@@ -38,7 +38,7 @@ impl Reader {
         let consumer = consumer(run.kafka_addr(), None, isolation, &process).ok()?;
         consumer.assign(&position_list(&positions).ok()?).ok()?;
         process.note(Call::Assign { positions });
-        Some(Self { consumer, process, isolation, is_member: false })
+        Some(Self { consumer, process, isolation, in_group: false })
     }
 
     /// A member of a group, under read_committed.
@@ -53,7 +53,7 @@ impl Reader {
         let process = run.process(role);
         let isolation = Isolation::Committed;
         let consumer = consumer(run.kafka_addr(), Some(group), isolation, &process).ok()?;
-        Some(Self { consumer, process, isolation, is_member: true })
+        Some(Self { consumer, process, isolation, in_group: true })
     }
 
     /// Waits a while for up to so many records.
@@ -76,9 +76,9 @@ impl Reader {
                     records.push((partition, payload::record(&message)));
                 }
                 Some(Err(error)) if is_out_of_range(&error) => {
-                    // Of a member this may be the client's own doing; what the group's position is, the
-                    // watcher sees.
-                    if self.is_member {
+                    // In a group this may be the client's own doing. Whether the group's position is gone,
+                    // the watcher sees; whether it is not in the log, those who read without a group.
+                    if self.in_group {
                         open.unknown(error)
                     } else {
                         open.failed(error)
@@ -128,11 +128,11 @@ impl Reader {
 }
 
 impl Drop for Reader {
-    /// A member leaves its group before its client is closed. librdkafka 2.12 drops the answer to a
+    /// Whoever speaks for a group leaves it before the client is closed. librdkafka 2.12 drops the answer to a
     /// rebalance that is served just when closing ends, and whoever serves it (the crate's own `drop`)
     /// waits for ever; one that has left has none to serve.
     fn drop(&mut self) {
-        if !self.is_member {
+        if !self.in_group {
             return;
         }
         self.consumer.unsubscribe();
