@@ -17,7 +17,7 @@ use tidemill_archive::{Archive, ArchiveOptions, Error as ArchiveError};
 use tidemill_disk::{Clock, Disk};
 use tidemill_functions::{Host, HostOptions};
 use tidemill_groups::Coordinator;
-use tidemill_journal::{Journal, Options};
+use tidemill_journal::{DirectWrites, Journal, Options};
 use tidemill_state::{Command, MetadataCommand, TopicMetadata};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -181,6 +181,10 @@ impl Opener {
             // The metadata journal serves no records.
             cache_bytes: if id == METADATA { 1 << 20 } else { cache_bytes },
             page_cache_bytes: u64::try_from(config.hot_page_cache_bytes).unwrap_or(0) / share.max(1) as u64,
+            direct_writes: match config.hot_direct_writes {
+                true => DirectWrites::WhereUnread,
+                false => DirectWrites::Never,
+            },
             relocate_below_bytes: segment_bytes / 16,
             relocate_above_bytes: wal_bytes / 2,
             checkpoint_bytes: (wal_bytes / 16).clamp(1 << 20, 64 << 20),

@@ -6,6 +6,7 @@
 //! page cache survives it; the simulated disk can.
 
 pub mod clock;
+mod direct;
 pub mod real;
 pub mod sim;
 
@@ -16,6 +17,10 @@ use std::sync::Arc;
 pub use clock::{SimClock, SystemClock};
 pub use real::RealDisk;
 pub use sim::SimDisk;
+
+/// What files are written in at least past the page cache, and what the page cache holds: no disk in use
+/// asks for more.
+pub const BLOCK_BYTES: u64 = 4096;
 
 /// A file system as the journal sees it. All calls block; callers keep them off network threads.
 pub trait Disk: Send + Sync + 'static {
@@ -56,6 +61,17 @@ pub trait DiskFile: Send + Sync + 'static {
     }
     /// Writes all of `bufs` one after another at `position`, without copying them together.
     fn write_all_at(&self, bufs: &[IoSlice<'_>], position: u64) -> io::Result<()>;
+    /// Whether [`DiskFile::write_durable`] waits for what it writes only.
+    fn has_durable_writes(&self) -> bool {
+        false
+    }
+    /// Writes all of `bufs` one after another at `position`, durable when this returns (`O_DIRECT`, `O_DSYNC`).
+    /// Position and length together are whole blocks ([`BLOCK_BYTES`]) within the file's length. Several may be on
+    /// their way at a time, to different blocks; nothing else may have written, and not synced, there.
+    fn write_durable(&self, bufs: &[IoSlice<'_>], position: u64) -> io::Result<()> {
+        self.write_all_at(bufs, position)?;
+        self.sync_data()
+    }
     /// Makes the written data, and the length needed to read it, durable (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
     /// The file's length in bytes.

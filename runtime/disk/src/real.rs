@@ -3,16 +3,16 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{Advice, FallocateFlags, OFlags};
+use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 
-use crate::{Disk, DiskFile};
+use crate::direct::DirectFile;
+use crate::{BLOCK_BYTES, Disk, DiskFile};
 
 /// Linux takes at most this many buffers in one `pwritev` (`IOV_MAX`).
 const MAX_BUFFERS: usize = 1024;
@@ -24,12 +24,12 @@ pub struct RealDisk;
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        Ok(Arc::new(RealFile { file }))
+        Ok(Arc::new(RealFile { file, direct: DirectFile::default() }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Arc::new(RealFile { file }))
+        Ok(Arc::new(RealFile { file, direct: DirectFile::default() }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -89,10 +89,9 @@ impl Disk for RealDisk {
 
 struct RealFile {
     file: File,
+    direct: DirectFile,
 }
 
-/// What writing past the page cache is aligned to: no disk in use asks for more.
-const BLOCK_BYTES: u64 = 4096;
 /// Zeros are written in pieces of this size.
 const ZEROS_BYTES: usize = 512 << 10;
 
@@ -110,14 +109,6 @@ impl Zeros {
         let bytes = vec![0; ZEROS_BYTES + BLOCK_BYTES as usize];
         let start = bytes.as_ptr().align_offset(BLOCK_BYTES as usize);
         Zeros { bytes, start }
-    }
-}
-
-impl RealFile {
-    /// The same file once more, for access past the page cache. By number: its name may change.
-    fn open_direct(&self) -> io::Result<File> {
-        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        OpenOptions::new().write(true).custom_flags(OFlags::DIRECT.bits() as i32).open(path)
     }
 }
 
@@ -160,6 +151,18 @@ impl DiskFile for RealFile {
         Ok(())
     }
 
+    fn has_durable_writes(&self) -> bool {
+        self.direct.of(&self.file).is_some()
+    }
+
+    fn write_durable(&self, bufs: &[IoSlice<'_>], position: u64) -> io::Result<()> {
+        if let Some(written) = self.direct.write_durable(&self.file, bufs, position) {
+            return written;
+        }
+        self.write_all_at(bufs, position)?;
+        self.sync_data()
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -183,7 +186,7 @@ impl DiskFile for RealFile {
     fn allocate_written(&self, len: u64) -> io::Result<()> {
         let have = self.len()?;
         self.allocate(len)?;
-        let Ok(direct) = self.open_direct() else {
+        let Some(direct) = self.direct.of(&self.file) else {
             return self.write_zeros(have, len);
         };
         let Zeros { bytes, start } = &*ZEROS;

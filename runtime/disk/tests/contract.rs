@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, IoSlice};
 use std::path::{Path, PathBuf};
 
-use tidemill_disk::{Disk, DiskFile, RealDisk, SimDisk};
+use tidemill_disk::{BLOCK_BYTES, Disk, DiskFile, RealDisk, SimDisk};
 
 /// Runs a test in an empty directory of every implementation.
 fn on_every_disk(test: fn(&dyn Disk, &Path)) {
@@ -27,6 +27,37 @@ fn read(file: &dyn DiskFile) -> Vec<u8> {
     let mut bytes = vec![0; file.len().unwrap() as usize];
     file.read_exact_at(&mut bytes, 0).unwrap();
     bytes
+}
+
+#[test]
+fn durable_writes_of_whole_blocks_read_back_beside_others() {
+    on_every_disk(|disk, root| {
+        const BLOCK: usize = BLOCK_BYTES as usize;
+        let file = disk.create(&root.join("a")).unwrap();
+        file.allocate(1_000 * BLOCK_BYTES).unwrap();
+        write(file.as_ref(), &[1; 2 * BLOCK], 0);
+        file.sync_data().unwrap();
+        // In odd parts, and larger than what is copied at a time.
+        let parts: Vec<Vec<u8>> = (1..=600_usize).map(|n| vec![n as u8; 10 * n]).collect();
+        let len: usize = parts.iter().map(Vec::len).sum();
+        let zeros = vec![0; len.next_multiple_of(BLOCK) - len];
+        let slices: Vec<IoSlice<'_>> = parts.iter().chain([&zeros]).map(|part| IoSlice::new(part)).collect();
+        read(file.as_ref()); // has it in the page cache
+        std::thread::scope(|scope| {
+            scope.spawn(|| file.write_durable(&slices, BLOCK_BYTES).unwrap());
+            scope.spawn(|| file.write_durable(&[IoSlice::new(&[7; BLOCK])], 900 * BLOCK_BYTES).unwrap());
+        });
+        let mut expected = vec![0; 1_000 * BLOCK];
+        expected[..BLOCK].fill(1);
+        let content = parts.concat();
+        expected[BLOCK..BLOCK + len].copy_from_slice(&content);
+        expected[900 * BLOCK..901 * BLOCK].fill(7);
+        assert!(read(file.as_ref()) == expected);
+        write(file.as_ref(), b"over it", BLOCK_BYTES);
+        expected[BLOCK..BLOCK + 7].copy_from_slice(b"over it");
+        assert!(read(file.as_ref()) == expected);
+        file.write_durable(&[], 0).unwrap();
+    });
 }
 
 #[test]

@@ -41,5 +41,5 @@ pub use listener::Listener;
 pub use options::{Options, Timing};
 pub use proposer::Pending;
 pub use standing::Standing;
-pub use tidemill_wal::{FileUsage, HotRead, Pin, TimestampHit, Usage, WalPartition};
+pub use tidemill_wal::{DirectWrites, FileUsage, HotRead, Pin, TimestampHit, Usage, WalPartition};
 pub use transport::{Reply, Transport};

@@ -151,6 +151,7 @@ fn wal_options(options: &Options) -> tidemill_wal::Options {
         segment_bytes: options.segment_bytes,
         cache_bytes: options.cache_bytes,
         page_cache_bytes: options.page_cache_bytes,
+        direct_writes: options.direct_writes,
         relocate_below_bytes: options.relocate_below_bytes,
         relocate_above_bytes: options.relocate_above_bytes,
         spare_files: spare_files(options),

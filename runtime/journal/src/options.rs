@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidemill_wal::DirectWrites;
+
 use crate::transport::Transport;
 
 /// Settings of one journal on one node.
@@ -26,6 +28,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Bytes of the newest entries that stay in the operating system's page cache.
     pub page_cache_bytes: u64,
+    /// Which entries are written past the page cache.
+    pub direct_writes: DirectWrites,
     /// A closed WAL file with no more live bytes than this has them copied forward, so that it can go.
     pub relocate_below_bytes: u64,
     /// Nothing is copied forward while the WAL is no larger than this.
@@ -89,6 +93,7 @@ impl Options {
             segment_bytes: 64 * MIB as u64,
             cache_bytes: 32 * MIB,
             page_cache_bytes: 512 * MIB as u64,
+            direct_writes: DirectWrites::default(),
             relocate_below_bytes: 4 * MIB as u64,
             relocate_above_bytes: 256 * MIB as u64,
             entry_bytes: 4 * MIB,

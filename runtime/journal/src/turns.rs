@@ -73,6 +73,18 @@ impl<T> Turns<T> {
     }
 }
 
+impl<T> Turn<'_, T> {
+    /// Takes the jobs that wait next as well, as long as they are `wanted`.
+    pub(crate) fn take_while(&self, mut wanted: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut state = self.0.state.lock();
+        let mut taken = Vec::new();
+        while let Some(job) = state.waiting.pop_front_if(|job| wanted(job)) {
+            taken.push(job);
+        }
+        taken
+    }
+}
+
 impl<T> Drop for Turn<'_, T> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
@@ -139,6 +151,16 @@ mod tests {
         turns.close();
         drop(turn);
         assert!(waiting.join().unwrap());
+    }
+
+    #[test]
+    fn a_turn_may_take_several_jobs() {
+        let turns = Turns::new();
+        (1..=5).for_each(|job| turns.push(job).unwrap());
+        let (first, turn) = turns.take().unwrap();
+        assert_eq!((first, turn.take_while(|job| *job != 4)), (1, vec![2, 3]));
+        drop(turn);
+        assert_eq!(turns.take().unwrap().0, 4);
     }
 
     #[test]

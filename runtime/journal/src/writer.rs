@@ -1,15 +1,21 @@
 //! The threads that write the log, two per journal.
 //!
-//! Openraft wants writes serialised and told when they are durable; fsync wants a thread that may
-//! block. Each thread takes the next job and writes it, one at a time and so in order. If nobody syncs
-//! at the moment it then does, and as long as there is something to sync; meanwhile the other thread
-//! writes what comes, for the next fsync to make durable all at once. So a lone write is synced by the
-//! thread that wrote it, and under load the disk never waits for a write.
+//! Openraft wants writes serialised and told when they are durable; a disk wants threads that may block. The
+//! threads take turns to take the next job, so that jobs have their order; how entries get to disk depends on
+//! what the log prefers ([`Wal::prefers_placing`]):
 //!
-//! Nothing is reported before the fsync. A failed *write* left the log as it was and is tried
-//! again until it works, with the journal marked as stalled meanwhile: openraft would take the
-//! error for the end. A failed *fsync* is the end: nobody knows what is on disk.
+//! - *Past the page cache.* Whoever has the turn takes what entries wait, gives them their place and passes the
+//!   turn on before it writes them; so the next are written meanwhile.
+//! - *Through the page cache.* Whoever has the turn writes; if nobody syncs at the moment it then does, and as
+//!   long as there is something to sync; meanwhile the other thread writes what comes, for the next fsync to make
+//!   durable all at once. So a lone write is synced by the thread that wrote it, and under load the disk
+//!   never waits for a write.
+//!
+//! Nothing is reported before it is durable, and everything in the log's order. What found no room is tried
+//! again until it works, with the journal marked as stalled meanwhile: openraft would take the error for the end. A failed *fsync*, or a failed write past the page cache, is the end: nobody
+//! knows what is on disk.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,13 +23,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tidemill_disk::Disk;
-use tidemill_wal::{EntryFrame, LogId, Space, Wal};
+use tidemill_wal::{EntryFrame, LogId, Placed, Space, Synced, Wal};
 
 use crate::Error;
 use crate::durable::Unsettled;
 use crate::health::Health;
 use crate::spare_thread::SpareThread;
-use crate::turns::Turns;
+use crate::turns::{Turn, Turns};
 
 /// Told how a job went.
 pub(crate) enum Done {
@@ -81,7 +87,18 @@ pub(crate) enum Job {
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LAST_RETRY: Duration = Duration::from_millis(500);
 
+/// Entries that wait are written together up to this size.
+const WRITE_BYTES: usize = 1 << 20;
+
 type Jobs = Turns<(Job, Done)>;
+
+fn last_of(entries: &[EntryFrame]) -> u64 {
+    entries.last().map_or(0, |last| last.log_id.index)
+}
+
+fn bytes_of(entries: &[EntryFrame]) -> usize {
+    entries.iter().flat_map(|entry| &entry.parts).map(bytes::Bytes::len).sum()
+}
 
 /// Hands jobs to the threads. They end when the last of these is dropped.
 #[derive(Clone)]
@@ -128,8 +145,15 @@ impl Writer {
             spawned.map_err(|e| Error::Storage(format!("cannot start the log's threads: {e}")))
         };
         let spare = SpareThread::start(journal_id, wal.clone())?;
-        let shared =
-            Arc::new(Threads { jobs: Taker(jobs), wal, disk, health, syncs: Mutex::default(), spare });
+        let shared = Arc::new(Threads {
+            jobs: Taker(jobs),
+            wal,
+            disk,
+            health,
+            unsettled: Mutex::default(),
+            telling: Mutex::default(),
+            spare,
+        });
         let first = shared.clone();
         let first = spawn(Box::new(move || first.run()))?;
         let second = spawn(Box::new(move || {
@@ -168,81 +192,155 @@ struct Threads {
     wal: Wal,
     disk: Arc<dyn Disk>,
     health: Arc<Health>,
-    syncs: Mutex<Syncs>,
+    unsettled: Mutex<Waiting>,
+    /// Held while somebody is told, so that nobody is told of later entries first.
+    telling: Mutex<()>,
     spare: SpareThread,
 }
 
-/// What is written and waits for an fsync.
+/// Who waits for entries that are not known to be durable.
 #[derive(Default)]
-struct Syncs {
-    waiting: Vec<Done>,
+struct Waiting {
+    /// With the last of the entries, in their order.
+    waiting: VecDeque<(u64, Done)>,
+    /// Something was written through the page cache since the last fsync began.
+    is_sync_due: bool,
     /// One of the threads syncs.
-    is_busy: bool,
+    is_syncing: bool,
+}
+
+/// What is left to be done about a job once the next may be taken.
+enum Rest {
+    Nothing,
+    Sync,
+    Write(Placed),
 }
 
 impl Threads {
     fn run(&self) {
-        while let Some(written) = self.write_next() {
-            let Some(done) = written else { continue };
-            let mut syncs = self.syncs.lock();
-            syncs.waiting.push(done);
-            if !std::mem::replace(&mut syncs.is_busy, true) {
-                drop(syncs);
-                self.sync_all();
+        while let Some(((job, done), turn)) = self.jobs.0.take() {
+            let rest = match job {
+                Job::Append(entries) if self.wal.prefers_placing() => self.place(entries, done, &turn),
+                Job::Append(entries) => self.append(entries, done),
+                Job::Vote(_) | Job::Truncate(_) | Job::Purge(_) => {
+                    done.tell(self.change(&job).map_err(io::Error::other));
+                    Rest::Nothing
+                }
+            };
+            drop(turn);
+            match rest {
+                Rest::Nothing => {}
+                Rest::Sync => self.sync_unless_somebody_does(),
+                Rest::Write(placed) => self.write(placed),
             }
         }
     }
 
-    /// Does the next job up to its fsync. Answers whom to tell of that, if anybody; none when there
-    /// are no more jobs.
-    fn write_next(&self) -> Option<Option<Done>> {
-        let ((job, done), turn) = self.jobs.0.take()?;
-        let result = self.write(&job);
-        drop(turn);
-        if result.is_ok() && matches!(job, Job::Append(_)) {
-            return Some(Some(done));
-        }
-        done.tell(result.map_err(io::Error::other));
-        Some(None)
-    }
-
-    fn write(&self, job: &Job) -> Result<(), tidemill_wal::Error> {
+    /// Does anything that is durable when it is done.
+    fn change(&self, job: &Job) -> Result<(), tidemill_wal::Error> {
         let result = self.persist(|| match job {
-            // The proposer has left the reserve alone already; what is in Raft's hands has to go on.
-            Job::Append(entries) => self.wal.append(entries.clone(), Space::Reserve),
+            Job::Append(_) => Ok(()),
             Job::Vote(vote) => self.wal.save_vote(vote),
             Job::Truncate(index) => self.wal.truncate_since(*index),
             Job::Purge(upto) => self.wal.purge_upto(*upto),
         });
-        let result = result.and_then(|()| match job {
-            Job::Append(_) => self.crash_point("journal: written, not synced"),
-            _ => Ok(()),
-        });
         self.stop_on(result)
     }
 
+    /// Writes entries through the page cache.
+    fn append(&self, entries: Vec<EntryFrame>, done: Done) -> Rest {
+        // The proposer has left the reserve alone already; what is in Raft's hands has to go on.
+        let result = self.persist(|| self.wal.append(entries.clone(), Space::Reserve));
+        let result = result.and_then(|()| self.crash_point("journal: written, not synced"));
+        if let Err(error) = self.stop_on(result) {
+            done.tell(Err(io::Error::other(error)));
+            return Rest::Nothing;
+        }
+        let mut unsettled = self.unsettled.lock();
+        unsettled.waiting.push_back((last_of(&entries), done));
+        unsettled.is_sync_due = true;
+        Rest::Sync
+    }
+
+    /// Gives entries, and those that wait behind them, their place.
+    fn place(&self, mut entries: Vec<EntryFrame>, done: Done, turn: &Turn<'_, (Job, Done)>) -> Rest {
+        let mut waiting = vec![(last_of(&entries), done)];
+        let mut bytes = bytes_of(&entries);
+        let fits = |(job, _): &(Job, Done)| match job {
+            Job::Append(further) => {
+                bytes += bytes_of(further);
+                bytes <= WRITE_BYTES
+            }
+            _ => false,
+        };
+        for (job, done) in turn.take_while(fits) {
+            if let Job::Append(further) = job {
+                waiting.push((last_of(&further), done));
+                entries.extend(further);
+            }
+        }
+        let placed = self.persist(|| self.wal.place(entries.clone(), Space::Reserve));
+        let placed = placed.and_then(|placed| {
+            self.crash_point("journal: placed, not written")?;
+            Ok(placed)
+        });
+        match self.stop_on(placed) {
+            Ok(placed) => {
+                self.unsettled.lock().waiting.extend(waiting);
+                Rest::Write(placed)
+            }
+            Err(error) => {
+                let result = Err(error.to_string());
+                Done::tell_all(waiting.into_iter().map(|(_, done)| done).collect(), &result);
+                Rest::Nothing
+            }
+        }
+    }
+
+    fn write(&self, mut placed: Placed) {
+        self.settle(self.persist(|| placed.write()));
+    }
+
     /// Syncs until nothing waits for it.
-    fn sync_all(&self) {
+    fn sync_unless_somebody_does(&self) {
+        if std::mem::replace(&mut self.unsettled.lock().is_syncing, true) {
+            return;
+        }
         loop {
-            let waiting = {
-                let mut syncs = self.syncs.lock();
-                if syncs.waiting.is_empty() {
-                    syncs.is_busy = false;
+            {
+                let mut unsettled = self.unsettled.lock();
+                if !std::mem::take(&mut unsettled.is_sync_due) {
+                    unsettled.is_syncing = false;
                     return;
                 }
-                std::mem::take(&mut syncs.waiting)
-            };
-            let synced = self.wal.sync().and_then(|bytes| {
-                self.crash_point("journal: synced, not applied")?;
-                Ok(bytes)
-            });
-            let synced = self.stop_on(synced);
-            let result = synced.as_ref().map(|_| ()).map_err(ToString::to_string);
-            Done::tell_all(waiting, &result);
-            self.wal.trim_page_cache();
-            if let Ok(bytes) = synced {
-                self.spare.synced(bytes);
             }
+            self.settle(self.wal.sync());
+        }
+    }
+
+    /// Tells those whose entries are durable; all, if there is an end to that.
+    fn settle(&self, synced: Result<Synced, tidemill_wal::Error>) {
+        let synced = synced.and_then(|synced| {
+            self.crash_point("journal: synced, not applied")?;
+            Ok(synced)
+        });
+        let synced = self.stop_on(synced);
+        let upto = match &synced {
+            Ok(synced) => synced.upto,
+            Err(_) => Some(u64::MAX),
+        };
+        {
+            let _telling = self.telling.lock();
+            let settled = {
+                let mut unsettled = self.unsettled.lock();
+                let settled = unsettled.waiting.partition_point(|(last, _)| Some(*last) <= upto);
+                unsettled.waiting.drain(..settled).map(|(_, done)| done).collect()
+            };
+            Done::tell_all(settled, &synced.as_ref().map(|_| ()).map_err(ToString::to_string));
+        }
+        self.wal.trim_page_cache();
+        if let Ok(synced) = synced {
+            self.spare.synced(synced.bytes);
         }
     }
 
@@ -259,16 +357,16 @@ impl Threads {
     }
 
     /// Tries until it works, or cannot work any more, or nobody wants it any more.
-    fn persist(
+    fn persist<T>(
         &self,
-        write: impl Fn() -> Result<(), tidemill_wal::Error>,
-    ) -> Result<(), tidemill_wal::Error> {
+        mut write: impl FnMut() -> Result<T, tidemill_wal::Error>,
+    ) -> Result<T, tidemill_wal::Error> {
         let mut pause = FIRST_RETRY;
         loop {
             match write() {
-                Ok(()) => {
+                Ok(done) => {
                     self.health.recovered();
-                    return Ok(());
+                    return Ok(done);
                 }
                 Err(error @ (tidemill_wal::Error::DiskFull { .. } | tidemill_wal::Error::Io { .. }))
                     if !self.health.is_closing() =>

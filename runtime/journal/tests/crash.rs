@@ -16,13 +16,31 @@ use std::time::Duration;
 
 use rig::*;
 use tidemill_disk::SimDisk;
-use tidemill_journal::{Journal, Options};
+use tidemill_journal::{DirectWrites, Journal, Options};
 
 const PARTITIONS: i32 = 3;
 
+/// How a journal writes, and what.
+#[derive(Clone, Copy)]
+struct Load {
+    direct_writes: DirectWrites,
+    segment_bytes: u64,
+    record_bytes: usize,
+}
+
+/// Small entries in small segments.
+const SMALL: Load =
+    Load { direct_writes: DirectWrites::WhereUnread, segment_bytes: 64 << 10, record_bytes: 300 };
+const BUFFERED: Load = Load { direct_writes: DirectWrites::Never, ..SMALL };
+/// Entries large enough for several to be on their way to disk.
+const LARGE: Load =
+    Load { direct_writes: DirectWrites::Always, segment_bytes: 4 << 20, record_bytes: 70_000 };
+
 /// Opens a journal that has to open, whatever the power cut has left.
-async fn reopen(disk: &SimDisk) -> Journal {
-    let options = Options { checkpoint_interval: Duration::from_millis(10), ..small() };
+async fn reopen(disk: &SimDisk, load: Load) -> Journal {
+    let Load { direct_writes, segment_bytes, .. } = load;
+    let interval = Duration::from_millis(10);
+    let options = Options { checkpoint_interval: interval, direct_writes, segment_bytes, ..small() };
     let journal = open(disk, options).await.unwrap_or_else(|e| panic!("cannot be opened after a crash: {e}"));
     for number in 0..PARTITIONS {
         journal.propose(open_partition(number)).await.unwrap();
@@ -31,12 +49,12 @@ async fn reopen(disk: &SimDisk) -> Journal {
 }
 
 /// Writers, one of which archives what it can now and then, until the disk dies.
-async fn run_until_crash(journal: &Journal, ledger: &Arc<Ledger>, next: &mut [u64]) {
+async fn run_until_crash(journal: &Journal, ledger: &Arc<Ledger>, next: &mut [u64], record_bytes: usize) {
     let writers = next.iter().enumerate().map(|(writer, first)| {
         let (journal, ledger, first) = (journal.clone(), ledger.clone(), *first);
         tokio::spawn(async move {
             let number = writer as i32 % PARTITIONS;
-            ledger.write(&journal, writer as u64 + 1, number, first, 300 + writer * 700).await.0
+            ledger.write(&journal, writer as u64 + 1, number, first, record_bytes + writer * 700).await.0
         })
     });
     let writers: Vec<_> = writers.collect();
@@ -46,43 +64,48 @@ async fn run_until_crash(journal: &Journal, ledger: &Arc<Ledger>, next: &mut [u6
 }
 
 /// One life after another on a disk that is cut off as `plan` says.
-async fn lives(seed: u64, lives: u64, plan: impl Fn(&SimDisk, u64)) {
+async fn lives(load: Load, seed: u64, lives: u64, plan: impl Fn(&SimDisk, u64)) {
     let mut disk = SimDisk::new(seed);
     let ledger = Arc::new(Ledger::default());
     let mut next = vec![0; 5];
     for life in 0..lives {
-        let journal = reopen(&disk).await;
+        let journal = reopen(&disk, load).await;
         ledger.check(&journal, 0..PARTITIONS);
         plan(&disk, life);
-        let died =
-            tokio::time::timeout(Duration::from_secs(20), run_until_crash(&journal, &ledger, &mut next));
+        let died = tokio::time::timeout(
+            Duration::from_secs(20),
+            run_until_crash(&journal, &ledger, &mut next, load.record_bytes),
+        );
         let died = died.await;
         assert!(died.is_ok(), "life {life} of seed {seed} did not end: {:?}", disk.crash_points());
         assert!(disk.has_crashed(), "life {life} of seed {seed} ended otherwise: {:?}", journal.stopped());
         drop(journal);
         disk = disk.crash();
     }
-    let journal = reopen(&disk).await;
+    let journal = reopen(&disk, load).await;
     ledger.check(&journal, 0..PARTITIONS);
     assert!(ledger.acked_count() > 20, "only {} records were acknowledged", ledger.acked_count());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_random_moments() {
-    for seed in 0..6 {
-        lives(seed, 8, |disk, life| disk.crash_after(1 + (seed * 7919 + life * 104_729) % 400)).await;
+    for (load, seed) in [SMALL, BUFFERED, LARGE].into_iter().cycle().zip(0..9) {
+        lives(load, seed, 8, |disk, life| disk.crash_after(1 + (seed * 7919 + life * 104_729) % 400)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_each_point_of_writing_and_checkpointing() {
-    for (seed, point) in (100..).zip([
-        "journal: written, not synced",
-        "journal: synced, not applied",
-        "journal: checkpoint not written",
-        "journal: checkpoint written",
+    for (seed, (load, point)) in (100..).zip([
+        (BUFFERED, "journal: written, not synced"),
+        (SMALL, "journal: placed, not written"),
+        (LARGE, "journal: placed, not written"),
+        (BUFFERED, "journal: synced, not applied"),
+        (LARGE, "journal: synced, not applied"),
+        (SMALL, "journal: checkpoint not written"),
+        (SMALL, "journal: checkpoint written"),
     ]) {
-        lives(seed, 5, |disk, life| disk.crash_at(point, 1 + life * 3)).await;
+        lives(load, seed, 5, |disk, life| disk.crash_at(point, 1 + life * 3)).await;
     }
 }
 
@@ -97,6 +120,8 @@ async fn at_each_point_of_the_log() {
         dry.crash_points().into_keys().filter(|point| !point.starts_with("journal")).collect();
     for known in [
         "append:written",
+        "direct:placed",
+        "direct:written",
         "segment:created",
         "footer:written",
         "relocation:published",
@@ -111,13 +136,13 @@ async fn at_each_point_of_the_log() {
             disk.crash_at(point, hit);
             archive_rounds(&disk, &ledger, 3).await;
             let disk = disk.crash();
-            let journal = reopen(&disk).await;
+            let journal = reopen(&disk, SMALL).await;
             check_unarchived(&ledger, &journal);
             drop(journal);
             // And once more, for what recovery itself leaves behind.
             let disk = disk.crash();
             archive_rounds(&disk, &ledger, 1).await;
-            let journal = reopen(&disk).await;
+            let journal = reopen(&disk, SMALL).await;
             check_unarchived(&ledger, &journal);
         }
     }

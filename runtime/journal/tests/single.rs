@@ -18,7 +18,7 @@ use std::time::Duration;
 use rig::*;
 use tidemill_disk::sim::Operation;
 use tidemill_disk::{Disk, SimDisk};
-use tidemill_journal::{Error, Journal, ReadError};
+use tidemill_journal::{DirectWrites, Error, Journal, ReadError};
 use tidemill_state::{Command, Outcome, Rejection, Trim};
 
 async fn ready(disk: &SimDisk) -> Journal {
@@ -226,7 +226,7 @@ async fn a_disk_that_refuses_writes_stalls_the_journal_until_it_takes_them_again
     let journal = ready(&disk).await;
     appended(journal.propose(append(0, vec![batch(0, 100)])).await);
     for n in 1..40 {
-        disk.fail(Operation::Write, n, ErrorKind::Other);
+        disk.fail(Operation::Write, n, ErrorKind::StorageFull);
     }
     let failed = journal.propose(append(0, vec![batch(1, 100)])).await;
     assert!(matches!(failed, Err(Error::OutcomeUnknown(_))), "{failed:?}");
@@ -245,13 +245,24 @@ async fn a_disk_that_refuses_writes_stalls_the_journal_until_it_takes_them_again
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_sync_is_the_end() {
+    failure_is_the_end(DirectWrites::Never, Operation::Sync).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_write_past_the_page_cache_is_the_end() {
+    failure_is_the_end(DirectWrites::Always, Operation::Write).await;
+}
+
+async fn failure_is_the_end(direct_writes: DirectWrites, operation: Operation) {
     let disk = SimDisk::new(10);
-    let journal = ready(&disk).await;
+    let options = tidemill_journal::Options { direct_writes, ..small() };
+    let journal = open(&disk, options).await.unwrap();
+    journal.propose(open_partition(0)).await.unwrap();
     appended(journal.propose(append(0, vec![batch(0, 100)])).await);
-    disk.fail(Operation::Sync, 1, ErrorKind::Other);
+    disk.fail(operation, 1, ErrorKind::Other);
     let failed = journal.propose(append(0, vec![batch(1, 100)])).await;
     assert!(matches!(failed, Err(Error::OutcomeUnknown(_))), "{failed:?}");
-    let reason = journal.stopped().expect("the journal goes on after a failed sync");
+    let reason = journal.stopped().expect("the journal goes on");
     assert_eq!(journal.propose(append(0, vec![batch(2, 100)])).await, Err(Error::Stopped(reason)));
     let read = journal.read_hot(&partition(0), 0, 100, true);
     assert!(matches!(read, Err(ReadError::Storage(_))), "nobody knows what is on disk: {read:?}");

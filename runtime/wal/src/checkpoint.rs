@@ -178,6 +178,7 @@ fn save_batches(
         payload_crc: crc_of([payload.as_slice()]),
         log_id: LogId { term: 0, node_id: 0, index: applied },
         synced_upto: log.end,
+        padding: 0,
     };
     let frame = header.encode(log.file.salt, log.end);
     let file = &log.file;

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use crate::header::{FILE_HEADER_BYTES, FileHeader};
 use crate::names::{FileId, TEMPORARY};
+use crate::read_demand::ReadDemand;
 use crate::spare::Spare;
 use crate::types::LogId;
 
@@ -119,11 +120,18 @@ impl WalFile {
         Ok(Bytes::from(bytes).into())
     }
 
-    /// As [`WalFile::read`], for as much as is worth giving back to the page cache.
-    pub(crate) fn read_batches(&self, position: u64, len: usize) -> Result<BytesMut, Error> {
+    /// As [`WalFile::read`], for as much as is worth giving back to the page cache, or missing there.
+    pub(crate) fn read_batches(
+        &self,
+        position: u64,
+        len: usize,
+        demand: &ReadDemand,
+    ) -> Result<BytesMut, Error> {
         let bytes = self.read(position, len)?;
         if position + len as u64 <= self.uncached_upto.load(Ordering::Relaxed) {
             self.disk.drop_cached(position, len as u64);
+        } else {
+            demand.read(len as u64);
         }
         Ok(bytes)
     }

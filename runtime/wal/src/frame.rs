@@ -3,9 +3,9 @@
 //! | at | bytes | what |
 //! |---|---|---|
 //! | 0 | 4 | `TMwf` |
-//! | 4 | 1 | format version, 1 |
+//! | 4 | 1 | format version, 1; 2 if bytes 6 and 7 are not 0 |
 //! | 5 | 1 | type: 1 entry, 2 footer, 3 index, 4 moved batches |
-//! | 6 | 2 | 0 |
+//! | 6 | 2 | bytes between the payload and the next frame, fewer than a block of 4096 |
 //! | 8 | 4 | payload length |
 //! | 12 | 4 | CRC-32C of the payload |
 //! | 16 | 8+8+8 | log id (term, node, index); zero in moved batches |
@@ -13,11 +13,14 @@
 //! | 48 | 4 | CRC-32C of the file's salt, the frame's position and the 48 bytes before |
 //! | 52 | … | payload |
 //!
+//! What is between frames is there because a write past the page cache covers whole blocks (`flight.rs`).
+//!
 //! The header's checksum covers salt and position, so that neither a frame in another place nor a
 //! frame inside a record's bytes passes for one. *Synced bytes* is what tells a torn tail from bit
 //! rot: a bad frame that a later frame declares synced was once whole.
 
 use bytes::{Buf, BufMut};
+use tidemill_disk::BLOCK_BYTES;
 
 use crate::header::{FORMAT_VERSION, get_log_id, put_log_id};
 use crate::types::LogId;
@@ -28,6 +31,8 @@ pub(crate) const FRAME_MAGIC: &[u8; 4] = b"TMwf";
 pub(crate) const MAX_PAYLOAD_BYTES: usize = 256 << 20;
 
 const CRC_AT: usize = 48;
+/// Frames that are followed by padding; a release that does not know it would take the next one for missing.
+const PADDED_VERSION: u8 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameKind {
@@ -65,21 +70,23 @@ pub(crate) struct FrameHeader {
     pub(crate) payload_crc: u32,
     pub(crate) log_id: LogId,
     pub(crate) synced_upto: u64,
+    /// Bytes between the payload and the next frame.
+    pub(crate) padding: u16,
 }
 
 impl FrameHeader {
-    /// Header and payload together.
+    /// Header, payload and what follows before the next frame.
     pub(crate) fn frame_len(&self) -> u64 {
-        FRAME_HEADER_BYTES as u64 + u64::from(self.payload_len)
+        FRAME_HEADER_BYTES as u64 + u64::from(self.payload_len) + u64::from(self.padding)
     }
 
     pub(crate) fn encode(&self, salt: u64, position: u64) -> [u8; FRAME_HEADER_BYTES] {
         let mut out = [0; FRAME_HEADER_BYTES];
         let mut rest = &mut out[..];
         rest.put_slice(FRAME_MAGIC);
-        rest.put_u8(FORMAT_VERSION);
+        rest.put_u8(if self.padding == 0 { FORMAT_VERSION } else { PADDED_VERSION });
         rest.put_u8(self.kind.code());
-        rest.put_u16_le(0);
+        rest.put_u16_le(self.padding);
         rest.put_u32_le(self.payload_len);
         rest.put_u32_le(self.payload_crc);
         put_log_id(&mut rest, self.log_id);
@@ -102,17 +109,21 @@ impl FrameHeader {
         if stored != header_crc(front, salt, position) {
             return Err("the frame header's checksum does not match");
         }
-        if rest.try_get_u8().map_err(short)? != FORMAT_VERSION {
+        let version = rest.try_get_u8().map_err(short)?;
+        if version != FORMAT_VERSION && version != PADDED_VERSION {
             return Err("the frame's format version is not known to this release");
         }
         let kind = FrameKind::of(rest.try_get_u8().map_err(short)?);
-        rest.try_get_u16_le().map_err(short)?;
+        let padding = rest.try_get_u16_le().map_err(short)?;
+        if version == FORMAT_VERSION && padding != 0 || u64::from(padding) >= BLOCK_BYTES {
+            return Err("the frame's padding is not one that is written");
+        }
         let payload_len = rest.try_get_u32_le().map_err(short)?;
         let payload_crc = rest.try_get_u32_le().map_err(short)?;
         let log_id = get_log_id(&mut rest).map_err(short)?;
         let synced_upto = rest.try_get_u64_le().map_err(short)?;
         let kind = kind.ok_or("the frame's type is not known to this release")?;
-        Ok(FrameHeader { kind, payload_len, payload_crc, log_id, synced_upto })
+        Ok(FrameHeader { kind, payload_len, payload_crc, log_id, synced_upto, padding })
     }
 }
 
@@ -136,6 +147,7 @@ mod tests {
             payload_crc: 8,
             log_id: LogId { term: 1, node_id: 2, index: 3 },
             synced_upto: 68,
+            padding: 0,
         }
     }
 
@@ -145,6 +157,15 @@ mod tests {
         assert_eq!(FrameHeader::decode(&bytes, 42, 68), Ok(header()));
         assert!(FrameHeader::decode(&bytes, 42, 69).is_err());
         assert!(FrameHeader::decode(&bytes, 43, 68).is_err());
+    }
+
+    #[test]
+    fn padding_is_part_of_a_frames_length_and_less_than_a_block() {
+        let padded = FrameHeader { padding: 4_095, ..header() };
+        assert_eq!(padded.frame_len(), header().frame_len() + 4_095);
+        assert_eq!(FrameHeader::decode(&padded.encode(42, 68), 42, 68), Ok(padded));
+        let too_long = FrameHeader { padding: 4_096, ..header() };
+        assert!(FrameHeader::decode(&too_long.encode(42, 68), 42, 68).is_err());
     }
 
     #[test]

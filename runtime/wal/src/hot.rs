@@ -198,17 +198,17 @@ fn read_batches(
     for (extent, cached) in extents.iter().zip(cached(shared, file, extents)) {
         let Some(bytes) = cached else {
             if !continues(&missing, extent) {
-                read_run(file, &missing, batches)?;
+                read_run(shared, file, &missing, batches)?;
                 missing.clear();
             }
             missing.push(*extent);
             continue;
         };
-        read_run(file, &missing, batches)?;
+        read_run(shared, file, &missing, batches)?;
         missing.clear();
         batches.push(from_cache(file, extent, bytes)?);
     }
-    read_run(file, &missing, batches)
+    read_run(shared, file, &missing, batches)
 }
 
 /// What the entry cache has of each of these batches.
@@ -236,10 +236,15 @@ fn continues(run: &[BatchExtent], extent: &BatchExtent) -> bool {
 }
 
 /// Reads neighbouring batches at once, patches them in place and checks them.
-fn read_run(file: &WalFile, run: &[BatchExtent], batches: &mut Vec<RecordBatch>) -> Result<(), Error> {
+fn read_run(
+    shared: &Shared,
+    file: &WalFile,
+    run: &[BatchExtent],
+    batches: &mut Vec<RecordBatch>,
+) -> Result<(), Error> {
     let Some(first) = run.first() else { return Ok(()) };
     let len = run.iter().map(|extent| extent.size as usize).sum();
-    let mut bytes = file.read_batches(first.position, len)?;
+    let mut bytes = file.read_batches(first.position, len, &shared.read_demand)?;
     for extent in run {
         let batch = bytes.split_to(extent.size as usize);
         batches.push(patched(batch, extent).map_err(|error| not_a_batch(file, extent, &error))?);
@@ -265,8 +270,8 @@ fn not_a_batch(file: &WalFile, extent: &BatchExtent, error: &tidemill_records::E
 }
 
 /// Reads and checks batches as they are stored, for copying them elsewhere.
-pub(crate) fn read_stored(file: &WalFile, extent: &BatchExtent) -> Result<Bytes, Error> {
-    let bytes = file.read_batches(extent.position, extent.size as usize)?.freeze();
+pub(crate) fn read_stored(shared: &Shared, file: &WalFile, extent: &BatchExtent) -> Result<Bytes, Error> {
+    let bytes = file.read_batches(extent.position, extent.size as usize, &shared.read_demand)?.freeze();
     let checked = RecordBatch::parse(bytes.clone()).and_then(|batch| batch.verify_crc());
     checked.map_err(|error| not_a_batch(file, extent, &error))?;
     Ok(bytes)

@@ -51,6 +51,7 @@ mod cache;
 mod checkpoint;
 mod error;
 mod file;
+mod flight;
 mod frame;
 mod header;
 mod hot;
@@ -59,6 +60,7 @@ mod names;
 mod options;
 mod page_cache;
 mod read;
+mod read_demand;
 mod reclaim;
 mod recovery;
 mod relocate;
@@ -73,10 +75,11 @@ mod window;
 mod writer;
 
 pub use error::Error;
+pub use flight::Placed;
 pub use hot::{Hot, HotRead, TimestampHit};
-pub use options::Options;
+pub use options::{DirectWrites, Options};
 pub use types::{
-    EntryFrame, HotBatch, LogBounds, LogId, Recovered, Space, StoredEntry, TornTail, WalPartition,
+    EntryFrame, HotBatch, LogBounds, LogId, Recovered, Space, StoredEntry, Synced, TornTail, WalPartition,
 };
 pub use usage::{FileUsage, Pin, Reclaimed, Usage};
 pub use wal::Wal;

@@ -2,6 +2,18 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+/// Which entries are written past the page cache ([`Wal::place`](crate::Wal::place)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DirectWrites {
+    /// None.
+    Never,
+    /// Those that nobody is likely to read from the page cache, as far as the file system can.
+    #[default]
+    WhereUnread,
+    /// All, as far as the file system can.
+    Always,
+}
+
 /// Settings of one log. The defaults suit a broker; tests make everything small.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -15,6 +27,8 @@ pub struct Options {
     pub index_cache_bytes: usize,
     /// Bytes of the newest entries that stay in the operating system's page cache.
     pub page_cache_bytes: u64,
+    /// Which entries are written past the page cache.
+    pub direct_writes: DirectWrites,
     /// Bound of all files together for [`Space::Normal`](crate::Space::Normal) writes.
     pub max_bytes: u64,
     /// Free space on the file system, and room above `max_bytes`, that producers' data may not use.
@@ -45,6 +59,7 @@ impl Default for Options {
             cache_bytes: 32 << 20,
             index_cache_bytes: 16 << 20,
             page_cache_bytes: 512 << 20,
+            direct_writes: DirectWrites::default(),
             max_bytes: u64::MAX,
             reserve_bytes: 64 << 20,
             allocate_bytes: 4 << 20,

@@ -83,6 +83,7 @@ fn read_frame(file: &WalFile, start: u64, end: u64, index: u64) -> Result<Stored
         return Err(file.corrupt(start, "the frame is not that of the expected entry"));
     }
     bytes.advance(FRAME_HEADER_BYTES);
+    bytes.truncate(header.payload_len as usize);
     if crc_of([&bytes[..]]) != header.payload_crc {
         return Err(file.corrupt(start, "the payload's checksum does not match"));
     }

@@ -15,7 +15,7 @@ mod segments;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use tidemill_disk::Disk;
 
 use crate::atomic_file;
@@ -30,10 +30,11 @@ use crate::hot::span::Span;
 use crate::index::Index;
 use crate::names::{FileId, TEMPORARY};
 use crate::options::Options;
+use crate::read_demand::ReadDemand;
 use crate::shared::Shared;
 use crate::truncate::{PURGED, VOTE};
 use crate::types::{LogId, Recovered, TornTail, WalPartition};
-use crate::writer::{Active, Writer};
+use crate::writer::{Active, OpenBlock, Writer};
 
 /// Opens the log in `dir`.
 pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<(Shared, Recovered), Error> {
@@ -67,6 +68,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<
         allocated: state.bytes,
         synced: state.end,
         next: state.last.map_or(state.file.id.number(), |last| last.index + 1),
+        open_block: OpenBlock::default(),
     });
     let newest = index.files.keys().filter_map(|id| match id {
         FileId::Relocation(number) => Some(*number),
@@ -75,7 +77,13 @@ pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<
     let next_relocation = newest.max().map_or(0, |newest| newest + 1);
     let shared = Shared {
         maintenance: Mutex::new(Maintenance { index_log, next_relocation, indexed, ..Default::default() }),
-        writer: Mutex::new(Writer { active, last: index.last }),
+        writer: Mutex::new(Writer {
+            active,
+            last: index.last,
+            durable: index.last.map(|last| last.index),
+            ..Writer::default()
+        }),
+        landed: Condvar::new(),
         vote: Mutex::new(vote),
         saved_purged: Mutex::new(saved_purged),
         index: RwLock::new(index),
@@ -83,6 +91,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<
         sections: Mutex::new(SectionCache::new(options.index_cache_bytes)),
         spares: Mutex::default(),
         page_cache: Mutex::default(),
+        read_demand: ReadDemand::default(),
         stopped: OnceLock::new(),
         disk,
         dir: dir.to_path_buf(),

@@ -172,7 +172,7 @@ impl Copy<'_> {
                 let unreadable = |error| Failure { source: Some(source.id), error };
                 let batches = self.shared.section(source, section).map_err(unreadable)?;
                 for extent in batches.iter().filter(|extent| extent.last_offset >= span.from) {
-                    let bytes = read_stored(source, extent).map_err(unreadable)?;
+                    let bytes = read_stored(self.shared, source, extent).map_err(unreadable)?;
                     extents.push(self.batch(bytes, extent)?);
                 }
             }
@@ -203,6 +203,7 @@ impl Copy<'_> {
             payload_crc: crc_of(parts.iter().map(|part| &part[..])),
             log_id: LogId::default(),
             synced_upto: 0,
+            padding: 0,
         };
         self.frame_len = 0;
         self.write(&header, &parts)

@@ -49,6 +49,9 @@ pub(crate) fn scan_frames(
         if crc_of([payload]) != header.payload_crc {
             return Ok(Scanned { end: position, bad: Some("the payload's checksum does not match") });
         }
+        if header.frame_len() > len - position {
+            return Ok(Scanned { end: position, bad: Some("the padding is cut short") });
+        }
         visit(position, &header, payload)?;
         position += header.frame_len();
     }

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use tidemill_disk::Disk;
 
 use crate::cache::EntryCache;
@@ -21,6 +21,7 @@ use crate::index::Index;
 use crate::names::TEMPORARY;
 use crate::options::Options;
 use crate::page_cache::PageCache;
+use crate::read_demand::ReadDemand;
 use crate::spare::Spares;
 use crate::types::{LogId, Space};
 use crate::writer::Writer;
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) maintenance: Mutex<Maintenance>,
     pub(crate) writer: Mutex<Writer>,
+    /// With `writer`: something on its way to disk has got there, or never will.
+    pub(crate) landed: Condvar,
     pub(crate) vote: Mutex<Option<Vec<u8>>>,
     pub(crate) saved_purged: Mutex<Option<LogId>>,
     pub(crate) index: RwLock<Index>,
@@ -38,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) sections: Mutex<SectionCache>,
     pub(crate) spares: Mutex<Spares>,
     pub(crate) page_cache: Mutex<PageCache>,
+    pub(crate) read_demand: ReadDemand,
     pub(crate) stopped: OnceLock<String>,
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use crate::atomic_file::{self, StoreError};
 use crate::error::Error;
 use crate::file::WalFile;
+use crate::flight::land_all;
 use crate::frame::FrameKind;
 use crate::header::put_log_id;
 use crate::index::FileState;
 use crate::names::FileId;
 use crate::shared::Shared;
 use crate::types::LogId;
-use crate::writer::Active;
+use crate::writer::{Active, OpenBlock};
 
 /// Name of the file with the purge position.
 pub(crate) const PURGED: &str = "purged";
@@ -22,7 +23,7 @@ pub(crate) const VOTE: &str = "vote";
 /// that a crash in between leaves a log without a gap; then the rest by cutting its file.
 pub(crate) fn truncate_since(shared: &Shared, index: u64) -> Result<(), Error> {
     shared.running()?;
-    let mut writer = shared.writer.lock();
+    let mut writer = land_all(shared, shared.writer.lock())?;
     let bounds = {
         let index = shared.index.read();
         (index.purged, index.last)
@@ -54,6 +55,8 @@ pub(crate) fn truncate_since(shared: &Shared, index: u64) -> Result<(), Error> {
     shared.crash_point("truncate:cut")?;
     shared.cache.lock().truncate(index);
     writer.last = last;
+    writer.durable = last.map(|last| last.index);
+    writer.cuts += 1;
     writer.active = active;
     Ok(())
 }
@@ -110,7 +113,17 @@ fn cut(shared: &Shared, index: u64) -> Result<(Option<Active>, Option<LogId>), E
         }
     }
     drop(known);
-    Ok((Some(Active { file, end: at, allocated: at, synced: at, next: index }), last))
+    Ok((
+        Some(Active {
+            file,
+            end: at,
+            allocated: at,
+            synced: at,
+            next: index,
+            open_block: OpenBlock::default(),
+        }),
+        last,
+    ))
 }
 
 /// The log id of the entry before `index`, which is in `file` or the one before its first.
@@ -140,7 +153,7 @@ fn stopped(shared: &Shared, error: Error) -> Error {
 /// Forgets entries up to `upto` for readers of the log.
 pub(crate) fn purge_upto(shared: &Shared, upto: LogId) -> Result<(), Error> {
     shared.running()?;
-    let mut writer = shared.writer.lock();
+    let mut writer = land_all(shared, shared.writer.lock())?;
     let beyond = writer.last.is_none_or(|last| last.index < upto.index);
     if beyond {
         // The log goes on behind a gap, which only this position explains to a recovery.

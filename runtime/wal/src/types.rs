@@ -66,6 +66,15 @@ impl StoredEntry {
     }
 }
 
+/// What was made durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Synced {
+    /// Bytes that were not durable before.
+    pub bytes: u64,
+    /// The last entry that is durable, with everything before it.
+    pub upto: Option<u64>,
+}
+
 /// Whether a write may use the space that is kept for making space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Space {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tidemill_disk::Disk;
 
 use crate::error::Error;
+use crate::flight::{self, Placed};
 use crate::hot::Hot;
 use crate::options::Options;
 use crate::shared::Shared;
-use crate::types::{EntryFrame, HotBatch, LogBounds, LogId, Recovered, Space, StoredEntry};
+use crate::types::{EntryFrame, HotBatch, LogBounds, LogId, Recovered, Space, StoredEntry, Synced};
 use crate::usage::{self, Pin, Reclaimed, Usage};
 use crate::{checkpoint, page_cache, read, reclaim, recovery, spare, truncate, writer};
 
@@ -35,9 +36,21 @@ impl Wal {
         writer::append(self.shared(), entries, space)
     }
 
-    /// Makes everything appended so far durable. A failure stops the log for good. Answers how many bytes were not
-    /// durable before.
-    pub fn sync(&self) -> Result<u64, Error> {
+    /// Gives entries their place after the last one. They are written there, past the page cache and durably,
+    /// by [`Placed::write`], which may be called beside others of the kind; one that has to wait for others on
+    /// their way does so here. When this fails (other than with [`Error::Stopped`]) nothing has changed.
+    pub fn place(&self, entries: Vec<EntryFrame>, space: Space) -> Result<Placed, Error> {
+        flight::place(&self.hot.shared, entries, space)
+    }
+
+    /// Whether entries should rather be placed than appended.
+    #[must_use]
+    pub fn prefers_placing(&self) -> bool {
+        flight::is_preferred(self.shared())
+    }
+
+    /// Makes everything appended so far durable. A failure stops the log for good.
+    pub fn sync(&self) -> Result<Synced, Error> {
         writer::sync(self.shared())
     }
 

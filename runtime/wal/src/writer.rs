@@ -6,22 +6,34 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use tidemill_disk::BLOCK_BYTES;
+
 use crate::error::Error;
 use crate::file::WalFile;
+use crate::flight::{Flights, land_all};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, MAX_PAYLOAD_BYTES, crc_of};
 use crate::header::{FILE_HEADER_BYTES, FileHeader};
 use crate::index::{FileState, OpenExtents};
 use crate::names::FileId;
 use crate::shared::Shared;
 use crate::spare;
-use crate::types::{EntryFrame, LogId, Space, StoredEntry};
+use crate::types::{EntryFrame, LogId, Space, StoredEntry, Synced};
 
 #[derive(Default)]
 pub(crate) struct Writer {
     pub(crate) active: Option<Active>,
     /// The last entry, or the purge position beyond it.
     pub(crate) last: Option<LogId>,
+    /// The last entry that is durable with all before it, as far as is known.
+    pub(crate) durable: Option<u64>,
+    /// What is written past the page cache and has not landed.
+    pub(crate) flights: Flights,
+    /// Counts truncations, after which a sync that began before says nothing.
+    pub(crate) cuts: u64,
 }
+
+/// A frame's position and its header.
+pub(crate) type FrameBytes = (u64, [u8; FRAME_HEADER_BYTES]);
 
 /// The segment that is appended to.
 pub(crate) struct Active {
@@ -34,12 +46,21 @@ pub(crate) struct Active {
     pub(crate) synced: u64,
     /// The index that its next entry must have.
     pub(crate) next: u64,
+    pub(crate) open_block: OpenBlock,
+}
+
+/// What a file's last block has, if it is known: whoever writes the whole block past the page cache needs it.
+#[derive(Default)]
+pub(crate) struct OpenBlock {
+    /// One past its last byte.
+    pub(crate) end: u64,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Appends entries. When this fails, unless the log has stopped, nothing was appended.
 pub(crate) fn append(shared: &Shared, entries: Vec<EntryFrame>, space: Space) -> Result<(), Error> {
     shared.running()?;
-    let mut writer = shared.writer.lock();
+    let mut writer = land_all(shared, shared.writer.lock())?;
     let Some(first) = entries.first().map(|entry| entry.log_id.index) else {
         return Ok(());
     };
@@ -49,40 +70,57 @@ pub(crate) fn append(shared: &Shared, entries: Vec<EntryFrame>, space: Space) ->
         return Ok(());
     };
     active.make_room(shared, needed, space)?;
-    let headers = active.frame_headers(&entries);
-    let padding = active.padding(needed);
+    let headers = active.frame_headers(&entries, 0);
+    let zeros = active.zeros_behind(needed);
     let frames = headers.iter().zip(&entries).flat_map(|((_, header), entry)| {
         let parts = entry.parts.iter().map(|part| IoSlice::new(part));
         std::iter::once(IoSlice::new(header)).chain(parts)
     });
-    let bufs: Vec<IoSlice<'_>> = frames.chain([IoSlice::new(padding)]).collect();
+    let bufs: Vec<IoSlice<'_>> = frames.chain([IoSlice::new(zeros)]).collect();
     if let Err(error) = active.file.disk.write_all_at(&bufs, active.end) {
         return Err(active.undo(shared, error));
     }
     shared.crash_point("append:written")?;
     active.end += needed;
     active.next = first + entries.len() as u64;
-    writer.last = entries.last().map(|entry| entry.log_id);
-    writer.publish(shared, &headers, entries);
+    let (file, end) = (Arc::clone(&active.file), active.end);
+    shared.read_demand.written(needed);
+    if let Some(last) = entries.last().map(|entry| entry.log_id) {
+        writer.last = Some(last);
+        publish(shared, &file, end, last, &headers, entries);
+    }
     Ok(())
 }
 
-/// Makes everything appended so far durable. Answers how many bytes were not before.
-pub(crate) fn sync(shared: &Shared) -> Result<u64, Error> {
+/// Makes everything appended so far durable.
+pub(crate) fn sync(shared: &Shared) -> Result<Synced, Error> {
     shared.running()?;
-    let (file, before, end) = match &shared.writer.lock().active {
-        Some(active) if active.synced < active.end => (Arc::clone(&active.file), active.synced, active.end),
-        _ => return Ok(0),
+    let (file, before, end, last, cuts) = {
+        let mut writer = shared.writer.lock();
+        let Writer { active, last, durable, flights, cuts } = &mut *writer;
+        match active {
+            // Before anything took off, what had been appended was synced.
+            _ if !flights.is_empty() => return Ok(Synced { bytes: 0, upto: *durable }),
+            Some(active) if active.synced < active.end => {
+                (Arc::clone(&active.file), active.synced, active.end, *last, *cuts)
+            }
+            _ => {
+                *durable = last.map(|last| last.index);
+                return Ok(Synced { bytes: 0, upto: *durable });
+            }
+        }
     };
     shared.sync_file(&file)?;
     shared.page_cache.lock().synced(&file, end);
     shared.crash_point("append:synced")?;
-    if let Some(active) = &mut shared.writer.lock().active
-        && Arc::ptr_eq(&active.file, &file)
-    {
-        active.synced = active.synced.max(end.min(active.end));
+    let mut writer = shared.writer.lock();
+    if writer.cuts == cuts {
+        writer.durable = writer.durable.max(last.map(|last| last.index));
+        if let Some(active) = writer.active.as_mut().filter(|active| Arc::ptr_eq(&active.file, &file)) {
+            active.synced = active.synced.max(end);
+        }
     }
-    Ok(end - before)
+    Ok(Synced { bytes: end - before, upto: writer.durable })
 }
 
 /// How long a new segment is made. Spares that are no use for it go where room is short.
@@ -96,7 +134,7 @@ fn permit(shared: &Shared, need: u64, wish: u64, space: Space) -> Result<u64, Er
 }
 
 /// Length of the entries' frames, if the entries follow one another and `last`.
-fn checked_len(entries: &[EntryFrame], last: Option<LogId>) -> Result<u64, Error> {
+pub(crate) fn checked_len(entries: &[EntryFrame], last: Option<LogId>) -> Result<u64, Error> {
     let mut before = last;
     let mut needed = 0;
     for entry in entries {
@@ -116,12 +154,19 @@ fn checked_len(entries: &[EntryFrame], last: Option<LogId>) -> Result<u64, Error
 impl Writer {
     /// Sees to it that the active file may take an entry `first`: makes a new one if there is none, if
     /// it is full, or if the log has jumped.
-    fn turn_over(&mut self, shared: &Shared, first: u64, needed: u64, space: Space) -> Result<(), Error> {
+    pub(crate) fn turn_over(
+        &mut self,
+        shared: &Shared,
+        first: u64,
+        needed: u64,
+        space: Space,
+    ) -> Result<(), Error> {
         if let Some(active) = &mut self.active {
             if active.next == first && active.end < shared.options.segment_bytes {
                 return Ok(());
             }
             active.close(shared)?;
+            self.durable = self.last.map(|last| last.index);
         }
         let need = FILE_HEADER_BYTES + needed;
         let wish = need.max(shared.options.allocate_bytes.min(shared.options.segment_bytes));
@@ -160,56 +205,78 @@ impl Writer {
             allocated: target,
             synced: FILE_HEADER_BYTES,
             next: first,
+            open_block: OpenBlock::default(),
         });
         Ok(())
     }
 
-    /// Lets readers see what was written.
-    fn publish(
-        &self,
-        shared: &Shared,
-        headers: &[(u64, [u8; FRAME_HEADER_BYTES])],
-        entries: Vec<EntryFrame>,
-    ) {
-        let Some(active) = &self.active else { return };
-        let mut index = shared.index.write();
-        index.last = self.last;
-        if let Some(state) = index.files.get_mut(&active.file.id) {
-            state.end = active.end;
-            state.last = self.last;
-            state.positions.get_or_insert_default().extend(headers.iter().map(|(position, _)| *position));
-        }
-        drop(index);
-        let mut cache = shared.cache.lock();
-        for (entry, (position, _)) in entries.into_iter().zip(headers) {
-            let EntryFrame { log_id, parts } = entry;
-            let payload_at = position + FRAME_HEADER_BYTES as u64;
-            cache.push(active.file.id.number(), payload_at, StoredEntry { log_id, parts });
-        }
+    /// Whether an entry `first` may be placed while others are on their way: in the same segment, in a block
+    /// of its own, without changing the file's length.
+    pub(crate) fn has_place_beside(&self, first: u64, room: u64, segment_bytes: u64) -> bool {
+        self.active.as_ref().is_some_and(|active| {
+            let is_next = active.next == first && active.end < segment_bytes;
+            is_next && active.end.is_multiple_of(BLOCK_BYTES) && active.end + room <= active.allocated
+        })
+    }
+}
+
+/// Lets readers see what was written up to `end` of the file.
+pub(crate) fn publish(
+    shared: &Shared,
+    file: &WalFile,
+    end: u64,
+    last: LogId,
+    headers: &[FrameBytes],
+    entries: Vec<EntryFrame>,
+) {
+    let mut index = shared.index.write();
+    index.last = Some(last);
+    if let Some(state) = index.files.get_mut(&file.id) {
+        state.end = end;
+        state.last = Some(last);
+        state.positions.get_or_insert_default().extend(headers.iter().map(|(position, _)| *position));
+    }
+    drop(index);
+    let mut cache = shared.cache.lock();
+    for (entry, (position, _)) in entries.into_iter().zip(headers) {
+        let EntryFrame { log_id, parts } = entry;
+        let payload_at = position + FRAME_HEADER_BYTES as u64;
+        cache.push(file.id.number(), payload_at, StoredEntry { log_id, parts });
     }
 }
 
 /// What file systems and disks read and write at least, and keep in memory.
-const BLOCK: [u8; 4096] = [0; 4096];
+pub(crate) const BLOCK: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
 
 impl Active {
+    /// What the block that the next frame begins in has already.
+    pub(crate) fn shared_block(&self) -> Result<Vec<u8>, Error> {
+        let len = (self.end % BLOCK_BYTES) as usize;
+        if self.open_block.end == self.end && self.open_block.bytes.len() == len {
+            return Ok(self.open_block.bytes.clone());
+        }
+        Ok(self.file.read(self.end - len as u64, len)?.to_vec())
+    }
+
     /// Zeros from behind `needed` more bytes to the end of their last block, as far as the file goes.
     /// A block that is not in memory and is written in part would have to be read from disk first.
-    fn padding(&self, needed: u64) -> &'static [u8] {
+    fn zeros_behind(&self, needed: u64) -> &'static [u8] {
         let end = self.end + needed;
-        let padded = end.next_multiple_of(BLOCK.len() as u64).min(self.allocated);
+        let padded = end.next_multiple_of(BLOCK_BYTES).min(self.allocated);
         BLOCK.get(..padded.saturating_sub(end) as usize).unwrap_or_default()
     }
 
-    fn frame_headers(&self, entries: &[EntryFrame]) -> Vec<(u64, [u8; FRAME_HEADER_BYTES])> {
+    /// Headers of the frames of `entries`, the last of which is followed by `padding`.
+    pub(crate) fn frame_headers(&self, entries: &[EntryFrame], padding: u16) -> Vec<FrameBytes> {
         let mut position = self.end;
-        let frames = entries.iter().map(|entry| {
+        let frames = entries.iter().enumerate().map(|(nth, entry)| {
             let header = FrameHeader {
                 kind: FrameKind::Entry,
                 payload_len: entry.parts.iter().map(|part| part.len() as u32).sum(),
                 payload_crc: crc_of(entry.parts.iter().map(|part| &part[..])),
                 log_id: entry.log_id,
                 synced_upto: self.synced,
+                padding: if nth + 1 == entries.len() { padding } else { 0 },
             };
             let at = position;
             position += header.frame_len();
@@ -220,7 +287,7 @@ impl Active {
 
     /// Takes space for `needed` more bytes, and some ahead: a write inside the file's length makes for
     /// a cheaper sync.
-    fn make_room(&mut self, shared: &Shared, needed: u64, space: Space) -> Result<(), Error> {
+    pub(crate) fn make_room(&mut self, shared: &Shared, needed: u64, space: Space) -> Result<(), Error> {
         let need = self.end + needed;
         if need <= self.allocated {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Files of format version 1, as the first release wrote them, are still read; and the same calls
-//! still write the same bytes. `TIDEMILL_BLESS=1` writes them anew: only for a new format version.
+//! Files of each format version, as the first release to have it wrote them, are still read; and the same calls
+//! still write the same bytes. Version 2 differs from 1 in frames that are followed by padding. `TIDEMILL_BLESS=1` writes them anew: only for a new format version.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod support;
@@ -7,13 +7,13 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use support::{
-    Entry, append, batch, hot_offsets, index, log_id, open, options, partition, read_all, try_open,
+    Entry, append, batch, hot_offsets, index, log_id, open, options, partition, place, read_all, try_open,
 };
 use tidemill_disk::SimDisk;
 use tidemill_wal::{LogId, Options};
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
+fn golden(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(version)
 }
 
 fn entry(n: u64) -> Entry {
@@ -48,34 +48,45 @@ fn files(disk: &SimDisk) -> Vec<(String, Vec<u8>)> {
     disk.paths().iter().map(|path| (name(path), disk.contents(path).unwrap())).collect()
 }
 
-#[test]
-fn the_same_calls_write_the_same_bytes() {
-    let now = files(&written_now());
+/// Compares the files with those of a version.
+fn check_written(version: &str, now: &[(String, Vec<u8>)]) {
+    let golden = golden(version);
     if std::env::var_os("TIDEMILL_BLESS").is_some() {
-        std::fs::create_dir_all(golden()).unwrap();
-        for (name, content) in &now {
-            std::fs::write(golden().join(name), content).unwrap();
+        std::fs::create_dir_all(&golden).unwrap();
+        for (name, content) in now {
+            std::fs::write(golden.join(name), content).unwrap();
         }
     }
-    let kinds: Vec<&str> = now.iter().filter_map(|(name, _)| name.rsplit('.').next()).collect();
-    for kind in ["hot", "idx", "wal", "purged", "vote"] {
-        assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
-    }
-    assert_eq!(std::fs::read_dir(golden()).unwrap().count(), now.len());
+    assert_eq!(std::fs::read_dir(&golden).unwrap().count(), now.len());
     for (name, content) in now {
-        assert!(std::fs::read(golden().join(&name)).unwrap() == content, "{name} differs");
+        assert!(std::fs::read(golden.join(name)).unwrap() == *content, "{name} differs");
     }
 }
 
-#[test]
-fn files_of_version_1_are_read() {
+/// A disk with the files of a version.
+fn stored(version: &str) -> SimDisk {
     let disk = SimDisk::new(1);
-    for file in std::fs::read_dir(golden()).unwrap() {
+    for file in std::fs::read_dir(golden(version)).unwrap() {
         let path = file.unwrap().path();
         let place = Path::new(support::DIR).join("wal").join(path.file_name().unwrap());
         disk.plant(&place, std::fs::read(path).unwrap());
     }
-    let (wal, recovered) = open(&disk);
+    disk
+}
+
+#[test]
+fn the_same_calls_write_the_same_bytes() {
+    let now = files(&written_now());
+    let kinds: Vec<&str> = now.iter().filter_map(|(name, _)| name.rsplit('.').next()).collect();
+    for kind in ["hot", "idx", "wal", "purged", "vote"] {
+        assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
+    }
+    check_written("v1", &now);
+}
+
+#[test]
+fn files_of_version_1_are_read() {
+    let (wal, recovered) = open(&stored("v1"));
     assert_eq!(recovered.last, Some(entry(45).frame.log_id));
     assert_eq!(recovered.purged, Some(entry(30).frame.log_id));
     assert_eq!(recovered.vote.as_deref(), Some(&b"a vote"[..]));
@@ -88,4 +99,37 @@ fn files_of_version_1_are_read() {
     assert_eq!(hot_offsets(&wal, 1), [5]);
     assert_eq!(read_all(&wal, 1)[0], batch(1, b"idle", 1_700_000_000_000).patched(5, 1));
     append(&wal, &Entry::new(LogId { index: 46, ..log_id(0) }, &[])).unwrap();
+}
+
+/// Entries 2 to 5 were written past the page cache, of which 3 was large enough to be filled up.
+fn direct_entry(n: u64) -> Entry {
+    let bytes = if n == 3 { 65_000 } else { 30 * n as usize };
+    Entry::new(log_id(n), &[(0, n as i64, batch(1, &vec![n as u8; bytes], 1_700_000_000_000))])
+}
+
+fn direct_options() -> Options {
+    Options { segment_bytes: 1 << 20, spare_files: 0, ..options() }
+}
+
+#[test]
+fn the_same_direct_writes_write_the_same_bytes() {
+    let disk = SimDisk::new(1);
+    let (wal, _) = try_open(&disk, direct_options()).unwrap();
+    append(&wal, &direct_entry(1)).unwrap();
+    (2..=5).for_each(|n| assert_eq!(place(&wal, &direct_entry(n)).unwrap().upto, Some(n)));
+    append(&wal, &direct_entry(6)).unwrap();
+    check_written("v2", &files(&disk));
+}
+
+#[test]
+fn files_of_version_2_are_read() {
+    let (wal, recovered) = try_open(&stored("v2"), direct_options()).unwrap();
+    assert_eq!((recovered.last, recovered.cut), (Some(log_id(6)), None));
+    let read = wal.read_entries(0..100, u64::MAX).unwrap();
+    assert_eq!(read.len(), 6);
+    for (read, n) in read.iter().zip(1..) {
+        assert_eq!((read.log_id, read.payload()), (log_id(n), direct_entry(n).payload().into()));
+        index(&wal, &direct_entry(n));
+    }
+    assert_eq!(hot_offsets(&wal, 0), [1, 2, 3, 4, 5, 6]);
 }

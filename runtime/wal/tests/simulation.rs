@@ -13,15 +13,22 @@ mod support;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use support::{Entry, batch, log_id, open, partition};
+use support::{Entry, batch, log_id, partition};
 use tidemill_disk::SimDisk;
 use tidemill_disk::sim::{Operation, SimRandom};
 use tidemill_records::RecordBatch;
-use tidemill_wal::{Error, LogId, Recovered, Space, Wal};
+use tidemill_wal::{Error, LogId, Options, Placed, Recovered, Space, Wal};
 
 const PARTITIONS: i32 = 4;
 
+/// Segments of a block and of several.
+fn options(seed: u64) -> Options {
+    let segment_bytes = if seed % 4 == 3 { 40 << 10 } else { 4 << 10 };
+    Options { segment_bytes, ..support::options() }
+}
+
 struct History {
+    seed: u64,
     random: SimRandom,
     disk: SimDisk,
     wal: Wal,
@@ -47,8 +54,9 @@ struct History {
 impl History {
     fn new(seed: u64) -> History {
         let disk = SimDisk::new(seed);
-        let (wal, _) = open(&disk);
+        let (wal, _) = support::try_open(&disk, options(seed)).unwrap();
         History {
+            seed,
             random: SimRandom::new(seed),
             disk,
             wal,
@@ -169,7 +177,13 @@ impl History {
             frames.push(entry.frame.clone());
             self.log.push(entry);
         }
-        let appended = self.wal.append(frames, Space::Normal);
+        // One way and the other, each for a while.
+        let is_placed = (self.log.len() / 16).is_multiple_of(2);
+        let appended = if is_placed {
+            self.wal.place(frames, Space::Normal).and_then(|placed| self.write(placed))
+        } else {
+            self.wal.append(frames, Space::Normal)
+        };
         if let Err(Error::DiskFull { .. } | Error::Io { .. }) = appended
             && !self.disk.has_crashed()
         {
@@ -178,8 +192,22 @@ impl History {
         appended
     }
 
+    /// What was placed is durable, and with it what had been appended before. It has its place whatever happens.
+    fn write(&mut self, mut placed: Placed) -> Result<(), Error> {
+        let mut written = placed.write();
+        while let Err(Error::DiskFull { .. }) = written {
+            self.disk.clear_failures();
+            written = placed.write();
+        }
+        let upto = written?.upto;
+        self.synced = self.log.len() as u64;
+        assert_eq!(upto, Some(self.synced));
+        Ok(())
+    }
+
     fn sync(&mut self) -> Result<(), Error> {
-        self.wal.sync()?;
+        let synced = self.wal.sync()?;
+        assert_eq!(synced.upto.unwrap_or(0), self.log.len() as u64);
         self.synced = self.log.len() as u64;
         Ok(())
     }
@@ -333,7 +361,7 @@ impl History {
             self.disk.crash_after(1 + self.random.below(6)); // again while recovering
         }
         let (wal, recovered) = loop {
-            match support::try_open(&self.disk, support::options()) {
+            match support::try_open(&self.disk, options(self.seed)) {
                 Ok(opened) => break opened,
                 Err(_) if self.disk.has_crashed() => self.disk = self.disk.crash(),
                 Err(error) => panic!("{error}"),
@@ -422,9 +450,11 @@ fn histories_with_power_cuts() {
 }
 
 /// Every named crash point of the log.
-const CRASH_POINTS: [&str; 16] = [
+const CRASH_POINTS: [&str; 18] = [
     "append:written",
     "append:synced",
+    "direct:placed",
+    "direct:written",
     "segment:unnamed",
     "segment:created",
     "footer:written",

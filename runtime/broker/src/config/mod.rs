@@ -129,6 +129,9 @@ pub struct BrokerConfig {
     pub hot_cache_bytes: i64,
     /// Bytes of the newest records that stay in the operating system's page cache, over all journals.
     pub hot_page_cache_bytes: i64,
+    /// Whether new records are written past the operating system's page cache while hardly any are read
+    /// from there.
+    pub hot_direct_writes: bool,
     /// Threads that validate and decompress record batches; 0 takes one per core.
     pub cpu_workers: i32,
     /// Most topics that metrics name one by one; the rest is counted together.
@@ -191,6 +194,7 @@ impl Default for BrokerConfig {
             wal_segment_bytes: 64 << 20,
             hot_cache_bytes: 64 << 20,
             hot_page_cache_bytes: 2 << 30,
+            hot_direct_writes: true,
             cpu_workers: 0,
             metrics_max_topics: 1000,
             telemetry_max_bytes: 1 << 20,

@@ -176,6 +176,8 @@ pub(super) static SETTINGS: &[BrokerSetting] = &[
         "Bound of the in-memory cache of recent batches, over all journals."),
     setting!("hot.page.cache.bytes", hot_page_cache_bytes: i64, 0..=i64::MAX,
         "Bytes of the newest records that stay in the operating system's page cache, over all journals."),
+    setting!("hot.direct.writes", hot_direct_writes: bool,
+        "Whether new records are written past the operating system's page cache while hardly any are read from there."),
     setting!("cpu.workers", cpu_workers: i32, 0..=1024,
         "Threads that validate and decompress record batches; 0 takes one per core."),
     setting!("metrics.max.topics", metrics_max_topics: i32, 0..=1_000_000,

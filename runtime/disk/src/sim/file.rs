@@ -9,13 +9,21 @@ use super::fault::{Fate, Operation, crashed};
 use super::names::InodeId;
 use super::random::SimRandom;
 use super::state::State;
-use crate::DiskFile;
+use crate::{BLOCK_BYTES, DiskFile};
 
 /// What a disk writes atomically.
 const SECTOR: usize = 512;
 
 enum Unsynced {
-    Write { position: usize, bytes: Vec<u8> },
+    Write {
+        position: usize,
+        bytes: Vec<u8>,
+    },
+    /// Durable by itself, behind something that is not.
+    Durable {
+        position: usize,
+        bytes: Vec<u8>,
+    },
     SetLen(usize),
 }
 
@@ -49,6 +57,7 @@ impl Inode {
                 Unsynced::SetLen(len) if luck != 1 => content.resize(*len, 0),
                 Unsynced::SetLen(_) => {}
                 Unsynced::Write { position, bytes } => survive(&mut content, *position, bytes, luck, random),
+                Unsynced::Durable { position, bytes } => overwrite(&mut content, *position, bytes),
             }
         }
         content
@@ -57,6 +66,22 @@ impl Inode {
     fn write(&mut self, position: usize, bytes: Vec<u8>) {
         overwrite(&mut self.current, position, &bytes);
         self.unsynced.push(Unsynced::Write { position, bytes });
+    }
+
+    /// A write is durable now, whatever else is not.
+    fn settle(&mut self, at: usize, written: &[u8]) {
+        let is_it = |unsynced: &Unsynced| matches!(unsynced, Unsynced::Write { position, bytes } if *position == at && bytes == written);
+        let Some(nth) = self.unsynced.iter().rposition(is_it) else {
+            return; // something else has synced the file meanwhile
+        };
+        if let Some(slot) = self.unsynced.get_mut(nth) {
+            *slot = Unsynced::Durable { position: at, bytes: written.to_vec() };
+        }
+        while let Some(Unsynced::Durable { .. }) = self.unsynced.first() {
+            if let Unsynced::Durable { position, bytes } = self.unsynced.remove(0) {
+                overwrite(&mut self.durable, position, &bytes);
+            }
+        }
     }
 
     fn set_len(&mut self, len: usize) {
@@ -68,7 +93,9 @@ impl Inode {
         for unsynced in std::mem::take(&mut self.unsynced) {
             match unsynced {
                 Unsynced::SetLen(len) => self.durable.resize(len, 0),
-                Unsynced::Write { position, bytes } => overwrite(&mut self.durable, position, &bytes),
+                Unsynced::Write { position, bytes } | Unsynced::Durable { position, bytes } => {
+                    overwrite(&mut self.durable, position, &bytes);
+                }
             }
         }
     }
@@ -183,6 +210,24 @@ impl DiskFile for SimFile {
             Fate::Done if count < wanted => Err(io::ErrorKind::StorageFull.into()),
             Fate::Done => Ok(()),
         }
+    }
+
+    fn has_durable_writes(&self) -> bool {
+        true
+    }
+
+    /// Until it is over, a crash may leave anything of it; then, all of it.
+    fn write_durable(&self, bufs: &[IoSlice<'_>], position: u64) -> io::Result<()> {
+        let bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+        if !(position | bytes.len() as u64).is_multiple_of(BLOCK_BYTES) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.write_all_at(bufs, position)?;
+        pause(&self.state, Operation::Sync);
+        let mut state = self.state.lock();
+        state.faults.alive()?;
+        state.inode_mut(self.inode)?.settle(to_usize(position)?, &bytes);
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {

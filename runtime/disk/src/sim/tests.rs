@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Operation, SimDisk};
-use crate::{Disk, DiskFile};
+use crate::{BLOCK_BYTES, Disk, DiskFile};
 
 const DIR: &str = "/d";
 
@@ -80,6 +80,30 @@ fn an_unsynced_length_may_survive_without_its_bytes() {
     file.sync_data().unwrap();
     file.set_len(10).unwrap();
     assert_eq!(outcomes(&disk, "a"), BTreeSet::from([vec![7; 10], vec![7; 600]]));
+}
+
+#[test]
+fn a_durable_write_survives_whatever_else_is_lost() {
+    const BLOCK: usize = BLOCK_BYTES as usize;
+    let disk = disk();
+    let file = durable_file(&disk, "a");
+    file.set_len(3 * BLOCK_BYTES).unwrap();
+    file.sync_data().unwrap();
+    write(file.as_ref(), &[1; BLOCK], 0);
+    file.write_durable(&[IoSlice::new(&[2; BLOCK])], BLOCK_BYTES).unwrap();
+    write(file.as_ref(), &[3; BLOCK], 2 * BLOCK_BYTES);
+    let seen = outcomes(&disk, "a");
+    assert!(seen.len() > 2 && seen.iter().all(|content| content[BLOCK..2 * BLOCK] == [2; BLOCK]));
+    file.sync_data().unwrap();
+    file.write_durable(&[IoSlice::new(&[4; BLOCK])], 0).unwrap();
+    let expected = [[4; BLOCK], [2; BLOCK], [3; BLOCK]].concat();
+    assert_eq!(outcomes(&disk, "a"), BTreeSet::from([expected.clone()]));
+    disk.crash_after(1);
+    assert!(file.write_durable(&[IoSlice::new(&[5; BLOCK])], 0).is_err() && disk.has_crashed());
+    let torn = outcomes(&disk, "a");
+    assert!(torn.contains(&expected) && torn.len() > 2, "{} outcomes", torn.len());
+    assert!(torn.iter().all(|content| content[BLOCK..] == expected[BLOCK..]));
+    assert!(self::disk().create(&path("b")).unwrap().write_durable(&[IoSlice::new(b"odd")], 0).is_err());
 }
 
 #[test]

@@ -124,6 +124,7 @@ pub(crate) fn frame_header(payload: &[u8], last: Option<LogId>, synced_upto: u64
         payload_crc: crc_of([payload]),
         log_id: last.unwrap_or_default(),
         synced_upto,
+        padding: 0,
     }
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidemill_disk::{Disk, SimDisk};
 use tidemill_records::{BatchBuilder, BatchFacts, Compression, RecordBatch};
-use tidemill_wal::{EntryFrame, Error, HotBatch, LogId, Options, Recovered, Space, Wal, WalPartition};
+use tidemill_wal::{
+    DirectWrites, EntryFrame, Error, HotBatch, LogId, Options, Recovered, Space, Synced, Wal, WalPartition,
+};
 use uuid::Uuid;
 
 pub const DIR: &str = "/journal";
@@ -20,6 +22,7 @@ pub fn options() -> Options {
         cache_bytes: 2 << 10,
         index_cache_bytes: 8 << 10,
         page_cache_bytes: 64 << 10,
+        direct_writes: DirectWrites::WhereUnread,
         max_bytes: u64::MAX,
         reserve_bytes: 0,
         allocate_bytes: 1 << 10,
@@ -96,6 +99,11 @@ impl Entry {
 
 pub fn append(wal: &Wal, entry: &Entry) -> Result<(), Error> {
     wal.append(vec![entry.frame.clone()], Space::Normal)
+}
+
+/// As [`append`], past the page cache and durable.
+pub fn place(wal: &Wal, entry: &Entry) -> Result<Synced, Error> {
+    wal.place(vec![entry.frame.clone()], Space::Normal)?.write()
 }
 
 pub fn index(wal: &Wal, entry: &Entry) {

@@ -1,0 +1,134 @@
+//! A file once more, for access past the page cache.
+//!
+//! What is written so has to begin and end at a block's boundary in the file and to lie at one in memory.
+//! So it is copied together, which costs less than a copy into the page cache with its bookkeeping for
+//! each block.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::OFlags;
+use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::BLOCK_BYTES;
+
+/// What is written at once, and so the most that a thread keeps for copying.
+const PIECE_BYTES: usize = 1 << 20;
+const BLOCK: usize = BLOCK_BYTES as usize;
+
+/// Opened when it is needed.
+#[derive(Default)]
+pub(crate) struct DirectFile {
+    file: OnceLock<Option<File>>,
+    /// It could be opened, but not be written.
+    is_refused: AtomicBool,
+}
+
+impl DirectFile {
+    /// The file, if the file system can do this. By number: its name may change.
+    pub(crate) fn of(&self, file: &File) -> Option<&File> {
+        let open = || {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            let flags = OFlags::DIRECT.bits().cast_signed();
+            OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).ok()
+        };
+        self.file.get_or_init(open).as_ref().filter(|_| !self.is_refused.load(Ordering::Relaxed))
+    }
+
+    /// Writes `bufs` at `position`, durable when this returns. None, if the file system refuses it: then
+    /// it has to be written otherwise.
+    pub(crate) fn write_durable(
+        &self,
+        file: &File,
+        bufs: &[IoSlice<'_>],
+        position: u64,
+    ) -> Option<io::Result<()>> {
+        let direct = self.of(file)?;
+        match COPIED.with_borrow_mut(|copied| write_pieces(direct, copied, bufs, position)) {
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+                self.is_refused.store(true, Ordering::Relaxed);
+                None
+            }
+            other => Some(other),
+        }
+    }
+}
+
+thread_local! {
+    /// A journal's log is written by a few threads, each of which needs one piece at a time.
+    static COPIED: RefCell<AlignedPiece> = const { RefCell::new(AlignedPiece { bytes: Vec::new(), start: 0 }) };
+}
+
+/// Bytes that begin at a block's boundary in memory.
+struct AlignedPiece {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl AlignedPiece {
+    /// Empties it and makes room for `len` bytes.
+    fn clear(&mut self, len: usize) {
+        if self.bytes.capacity() < len + BLOCK {
+            self.bytes = Vec::with_capacity(len.next_power_of_two() + BLOCK);
+        }
+        self.start = self.bytes.as_ptr().align_offset(BLOCK).min(BLOCK);
+        self.bytes.clear();
+        self.bytes.resize(self.start, 0);
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    fn from(&self, at: usize) -> &[u8] {
+        self.bytes.get(self.start + at..).unwrap_or_default()
+    }
+}
+
+fn write_pieces(
+    file: &File,
+    piece: &mut AlignedPiece,
+    bufs: &[IoSlice<'_>],
+    mut position: u64,
+) -> io::Result<()> {
+    let mut left: usize = bufs.iter().map(|buf| buf.len()).sum();
+    let mut bufs = bufs.iter().map(|buf| &buf[..]);
+    let mut next: &[u8] = &[];
+    while left > 0 {
+        let wanted = left.min(PIECE_BYTES);
+        piece.clear(wanted);
+        while piece.len() < wanted {
+            if next.is_empty() {
+                next = bufs.next().unwrap_or_default();
+            }
+            let (front, rest) = next.split_at(next.len().min(wanted - piece.len()));
+            piece.bytes.extend_from_slice(front);
+            next = rest;
+        }
+        write_piece(file, piece, position)?;
+        position += wanted as u64;
+        left -= wanted;
+    }
+    Ok(())
+}
+
+fn write_piece(file: &File, piece: &AlignedPiece, position: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < piece.len() {
+        let rest = [IoSlice::new(piece.from(done))];
+        match rustix::io::pwritev2(file, &rest, position + done as u64, ReadWriteFlags::DSYNC) {
+            Ok(written) if done + written == piece.len() => done += written,
+            Ok(..BLOCK) => return Err(io::ErrorKind::WriteZero.into()),
+            // The next write has to begin with a block again.
+            Ok(written) => done += written / BLOCK * BLOCK,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
