@@ -9,9 +9,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -21,42 +21,69 @@ use crate::BLOCK_BYTES;
 const PIECE_BYTES: usize = 1 << 20;
 const BLOCK: usize = BLOCK_BYTES as usize;
 
-/// Opened when it is needed.
+/// Descriptors for access past the page cache, opened when they are needed. A write has one for itself: the system
+/// tells an error of writing back to each descriptor once, and where a file system takes such a write through the page
+/// cache after all, the one of a write beside it would not hear of it.
 #[derive(Default)]
 pub(crate) struct DirectFile {
-    file: OnceLock<Option<File>>,
-    /// It could be opened, but not be written.
+    unused: Mutex<Vec<File>>,
+    /// The file system cannot do this.
     is_refused: AtomicBool,
+    /// Held by a write that has to go through the page cache.
+    buffered: Mutex<()>,
 }
 
 impl DirectFile {
-    /// The file, if the file system can do this. By number: its name may change.
-    pub(crate) fn of(&self, file: &File) -> Option<&File> {
+    /// Whether the file system can do this, as far as is known.
+    pub(crate) fn is_possible(&self, file: &File) -> bool {
+        self.with(file, |_| ()).is_some()
+    }
+
+    /// Uses a descriptor of `file`, by number: its name may change. None if the file system cannot do this.
+    pub(crate) fn with<T>(&self, file: &File, work: impl FnOnce(&File) -> T) -> Option<T> {
+        if self.is_refused.load(Ordering::Relaxed) {
+            return None;
+        }
+        let unused = self.unused.lock().pop();
         let open = || {
             let path = format!("/proc/self/fd/{}", file.as_raw_fd());
             let flags = OFlags::DIRECT.bits().cast_signed();
-            OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).ok()
+            OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
         };
-        self.file.get_or_init(open).as_ref().filter(|_| !self.is_refused.load(Ordering::Relaxed))
+        let Some(direct) = unused.or_else(open) else {
+            self.is_refused.store(true, Ordering::Relaxed);
+            return None;
+        };
+        let done = work(&direct);
+        self.unused.lock().push(direct);
+        Some(done)
     }
 
-    /// Writes `bufs` at `position`, durable when this returns. None, if the file system refuses it: then
-    /// it has to be written otherwise.
+    /// Writes `bufs` at `position`, durable when this returns.
     pub(crate) fn write_durable(
         &self,
         file: &File,
         bufs: &[IoSlice<'_>],
         position: u64,
-    ) -> Option<io::Result<()>> {
-        let direct = self.of(file)?;
-        match COPIED.with_borrow_mut(|copied| write_pieces(direct, copied, bufs, position)) {
-            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                self.is_refused.store(true, Ordering::Relaxed);
-                None
-            }
-            other => Some(other),
+        through_page_cache: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        let write =
+            |direct: &File| COPIED.with_borrow_mut(|copied| write_pieces(direct, copied, bufs, position));
+        match self.with(file, write) {
+            None => {}
+            Some(Err(error)) if is_refusal(&error) => self.is_refused.store(true, Ordering::Relaxed),
+            Some(written) => return written,
         }
+        let _alone = self.buffered.lock();
+        through_page_cache()
     }
+}
+
+/// Whether this is how a file system, or what is between it and us, says that it cannot do this.
+fn is_refusal(error: &io::Error) -> bool {
+    [Errno::INVAL, Errno::OPNOTSUPP, Errno::NOSYS]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 thread_local! {

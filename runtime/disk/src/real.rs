@@ -112,6 +112,26 @@ impl Zeros {
     }
 }
 
+/// Writes zeros past the page cache from a block's beginning on, as many blocks as there are before `len`. Answers
+/// how far it came.
+fn write_direct_zeros(direct: &File, from: u64, len: u64) -> u64 {
+    let Zeros { bytes, start } = &*ZEROS;
+    let mut position = from;
+    while position + BLOCK_BYTES <= len {
+        let step = ((len - position) / BLOCK_BYTES * BLOCK_BYTES).min(ZEROS_BYTES as u64) as usize;
+        let piece = bytes.get(*start..start + step).unwrap_or_default();
+        match direct.write_at(piece, position) {
+            Ok(written) if written > 0 && (written as u64).is_multiple_of(BLOCK_BYTES) => {
+                position += written as u64
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // No such alignment, or no such file system.
+            _ => break,
+        }
+    }
+    position
+}
+
 impl DiskFile for RealFile {
     fn read_exact_at(&self, buf: &mut [u8], position: u64) -> io::Result<()> {
         self.file.read_exact_at(buf, position)
@@ -152,15 +172,15 @@ impl DiskFile for RealFile {
     }
 
     fn has_durable_writes(&self) -> bool {
-        self.direct.of(&self.file).is_some()
+        self.direct.is_possible(&self.file)
     }
 
     fn write_durable(&self, bufs: &[IoSlice<'_>], position: u64) -> io::Result<()> {
-        if let Some(written) = self.direct.write_durable(&self.file, bufs, position) {
-            return written;
-        }
-        self.write_all_at(bufs, position)?;
-        self.sync_data()
+        self.direct.write_durable(&self.file, bufs, position, || {
+            self.write_all_at(bufs, position)?;
+            // What a failed sync has lost no second one brings back: not an error to try again after.
+            self.sync_data().map_err(|error| io::Error::other(error.to_string()))
+        })
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -186,26 +206,12 @@ impl DiskFile for RealFile {
     fn allocate_written(&self, len: u64) -> io::Result<()> {
         let have = self.len()?;
         self.allocate(len)?;
-        let Some(direct) = self.direct.of(&self.file) else {
+        let first = have.next_multiple_of(BLOCK_BYTES);
+        let Some(upto) = self.direct.with(&self.file, |direct| write_direct_zeros(direct, first, len)) else {
             return self.write_zeros(have, len);
         };
-        let Zeros { bytes, start } = &*ZEROS;
-        let first = have.next_multiple_of(BLOCK_BYTES);
-        let mut position = first;
-        while position + BLOCK_BYTES <= len {
-            let step = ((len - position) / BLOCK_BYTES * BLOCK_BYTES).min(ZEROS_BYTES as u64) as usize;
-            let piece = bytes.get(*start..start + step).unwrap_or_default();
-            match direct.write_at(piece, position) {
-                Ok(written) if written > 0 && (written as u64).is_multiple_of(BLOCK_BYTES) => {
-                    position += written as u64
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // No such alignment, or no such file system.
-                _ => return self.write_zeros(position, len),
-            }
-        }
         self.write_zeros(have, first.min(len))?;
-        self.write_zeros(position.min(len), len)
+        self.write_zeros(upto.min(len), len)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {

@@ -18,6 +18,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -152,6 +153,7 @@ impl Writer {
             health,
             unsettled: Mutex::default(),
             telling: Mutex::default(),
+            stalled: AtomicUsize::new(0),
             spare,
         });
         let first = shared.clone();
@@ -195,6 +197,8 @@ struct Threads {
     unsettled: Mutex<Waiting>,
     /// Held while somebody is told, so that nobody is told of later entries first.
     telling: Mutex<()>,
+    /// Writes that are tried again and again.
+    stalled: AtomicUsize,
     spare: SpareThread,
 }
 
@@ -362,21 +366,28 @@ impl Threads {
         mut write: impl FnMut() -> Result<T, tidemill_wal::Error>,
     ) -> Result<T, tidemill_wal::Error> {
         let mut pause = FIRST_RETRY;
+        let mut is_stalled = false;
         loop {
-            match write() {
-                Ok(done) => {
-                    self.health.recovered();
-                    return Ok(done);
-                }
+            let written = write();
+            match written {
                 Err(error @ (tidemill_wal::Error::DiskFull { .. } | tidemill_wal::Error::Io { .. }))
                     if !self.health.is_closing() =>
                 {
                     if self.health.stalled().is_none() {
                         tracing::error!(%error, "the log cannot be written; trying again until it can");
                     }
+                    if !std::mem::replace(&mut is_stalled, true) {
+                        self.stalled.fetch_add(1, Ordering::SeqCst);
+                    }
                     self.health.stall(error.to_string());
                 }
-                Err(error) => return Err(error),
+                over => {
+                    let others = self.stalled.fetch_sub(usize::from(is_stalled), Ordering::SeqCst);
+                    if over.is_ok() && others == usize::from(is_stalled) {
+                        self.health.recovered();
+                    }
+                    return over;
+                }
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(LAST_RETRY);

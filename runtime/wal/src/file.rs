@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 use tidemill_disk::{Disk, DiskFile};
 
 use crate::error::Error;
@@ -27,6 +28,9 @@ pub(crate) struct WalFile {
     pub(crate) disk: Arc<dyn DiskFile>,
     /// Nothing below is to stay in the page cache.
     uncached_upto: AtomicU64,
+    /// The system tells an error of writing back once: whoever syncs beside whoever is told would take the file
+    /// for synced.
+    pub(crate) syncing: Mutex<()>,
 }
 
 impl WalFile {
@@ -94,6 +98,7 @@ impl WalFile {
             previous: header.previous,
             disk,
             uncached_upto: AtomicU64::new(0),
+            syncing: Mutex::default(),
         }
     }
 
@@ -144,7 +149,7 @@ impl WalFile {
 
     pub(crate) fn read_frame_header(&self, position: u64) -> Result<FrameHeader, Error> {
         let bytes = self.read(position, FRAME_HEADER_BYTES)?;
-        FrameHeader::decode(&bytes, self.salt, position).map_err(|reason| self.corrupt(position, reason))
+        FrameHeader::decode(&bytes, self.salt, position).map_err(|bad| self.corrupt(position, bad.reason))
     }
 
     pub(crate) fn corrupt(&self, position: u64, reason: impl Into<String>) -> Error {

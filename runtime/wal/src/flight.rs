@@ -174,6 +174,9 @@ impl Placed {
     /// for good.
     pub fn write(&mut self) -> Result<Synced, Error> {
         self.shared.running()?;
+        if self.is_over {
+            return Err(Error::misuse("these entries are written already"));
+        }
         let written = self.write_to_disk().map_err(Error::io("write", &self.file.name));
         if let Err(Error::Io { source, .. }) = &written {
             return Err(self.shared.stop("write", &self.file.name, source));

@@ -63,6 +63,22 @@ impl FrameKind {
     }
 }
 
+/// Why bytes are no frame header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadHeader {
+    pub(crate) reason: &'static str,
+    /// It is one, whole, that this release cannot read: no torn tail begins with it.
+    pub(crate) is_foreign: bool,
+}
+
+fn no_header(reason: &'static str) -> BadHeader {
+    BadHeader { reason, is_foreign: false }
+}
+
+fn foreign(reason: &'static str) -> BadHeader {
+    BadHeader { reason, is_foreign: true }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     pub(crate) kind: FrameKind,
@@ -96,33 +112,34 @@ impl FrameHeader {
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8], salt: u64, position: u64) -> Result<FrameHeader, &'static str> {
-        let short = |_| "the frame header is cut short";
-        let (front, mut crc) = bytes.split_at_checked(CRC_AT).ok_or("the frame header is cut short")?;
+    pub(crate) fn decode(bytes: &[u8], salt: u64, position: u64) -> Result<FrameHeader, BadHeader> {
+        let short = |_| no_header("the frame header is cut short");
+        let (front, mut crc) =
+            bytes.split_at_checked(CRC_AT).ok_or_else(|| no_header("the frame header is cut short"))?;
         let stored = crc.try_get_u32_le().map_err(short)?;
         let mut rest = front;
         let mut magic = [0; 4];
         rest.try_copy_to_slice(&mut magic).map_err(short)?;
         if &magic != FRAME_MAGIC {
-            return Err("there is no frame");
+            return Err(no_header("there is no frame"));
         }
         if stored != header_crc(front, salt, position) {
-            return Err("the frame header's checksum does not match");
+            return Err(no_header("the frame header's checksum does not match"));
         }
         let version = rest.try_get_u8().map_err(short)?;
         if version != FORMAT_VERSION && version != PADDED_VERSION {
-            return Err("the frame's format version is not known to this release");
+            return Err(foreign("the frame's format version is not known to this release"));
         }
         let kind = FrameKind::of(rest.try_get_u8().map_err(short)?);
         let padding = rest.try_get_u16_le().map_err(short)?;
         if version == FORMAT_VERSION && padding != 0 || u64::from(padding) >= BLOCK_BYTES {
-            return Err("the frame's padding is not one that is written");
+            return Err(foreign("the frame's padding is not one that is written"));
         }
         let payload_len = rest.try_get_u32_le().map_err(short)?;
         let payload_crc = rest.try_get_u32_le().map_err(short)?;
         let log_id = get_log_id(&mut rest).map_err(short)?;
         let synced_upto = rest.try_get_u64_le().map_err(short)?;
-        let kind = kind.ok_or("the frame's type is not known to this release")?;
+        let kind = kind.ok_or_else(|| foreign("the frame's type is not known to this release"))?;
         Ok(FrameHeader { kind, payload_len, payload_crc, log_id, synced_upto, padding })
     }
 }
@@ -166,6 +183,16 @@ mod tests {
         assert_eq!(FrameHeader::decode(&padded.encode(42, 68), 42, 68), Ok(padded));
         let too_long = FrameHeader { padding: 4_096, ..header() };
         assert!(FrameHeader::decode(&too_long.encode(42, 68), 42, 68).is_err());
+    }
+
+    #[test]
+    fn a_whole_header_of_another_release_is_told_from_a_torn_one() {
+        let mut later = header().encode(42, 68);
+        later[4] = 3;
+        assert!(!FrameHeader::decode(&later, 42, 68).unwrap_err().is_foreign, "its checksum is wrong");
+        let crc = header_crc(&later[..CRC_AT], 42, 68);
+        later[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+        assert!(FrameHeader::decode(&later, 42, 68).unwrap_err().is_foreign);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::file::WalFile;
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, crc_of};
 use crate::header::FILE_HEADER_BYTES;
+use crate::read_demand::ReadDemand;
 use crate::shared::Shared;
 use crate::types::StoredEntry;
 
@@ -67,7 +68,7 @@ fn read_entry(shared: &Shared, index: u64) -> Result<Option<StoredEntry>, Error>
             }
             continue;
         };
-        let read = read_frame(&file, start, frame_end, index);
+        let read = read_frame(&file, start, frame_end, index, &shared.read_demand);
         if read.is_err() && shared.index.read().truncations != truncations {
             continue;
         }
@@ -75,10 +76,16 @@ fn read_entry(shared: &Shared, index: u64) -> Result<Option<StoredEntry>, Error>
     }
 }
 
-fn read_frame(file: &WalFile, start: u64, end: u64, index: u64) -> Result<StoredEntry, Error> {
-    let mut bytes = file.read(start, (end - start) as usize)?;
+fn read_frame(
+    file: &WalFile,
+    start: u64,
+    end: u64,
+    index: u64,
+    demand: &ReadDemand,
+) -> Result<StoredEntry, Error> {
+    let mut bytes = file.read_batches(start, (end - start) as usize, demand)?;
     let header =
-        FrameHeader::decode(&bytes, file.salt, start).map_err(|reason| file.corrupt(start, reason))?;
+        FrameHeader::decode(&bytes, file.salt, start).map_err(|bad| file.corrupt(start, bad.reason))?;
     if header.kind != FrameKind::Entry || header.log_id.index != index || header.frame_len() != end - start {
         return Err(file.corrupt(start, "the frame is not that of the expected entry"));
     }

@@ -30,6 +30,7 @@ use crate::hot::span::Span;
 use crate::index::Index;
 use crate::names::{FileId, TEMPORARY};
 use crate::options::Options;
+use crate::page_cache::PageCache;
 use crate::read_demand::ReadDemand;
 use crate::shared::Shared;
 use crate::truncate::{PURGED, VOTE};
@@ -75,6 +76,10 @@ pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<
         _ => None,
     });
     let next_relocation = newest.max().map_or(0, |newest| newest + 1);
+    // What lies further behind the end than is kept has its place behind it after a restart, too.
+    let mut page_cache = PageCache::default();
+    let segments = index.files.iter().filter(|(id, _)| matches!(id, FileId::Segment(_)));
+    segments.for_each(|(_, state)| page_cache.synced(&state.file, state.end));
     let shared = Shared {
         maintenance: Mutex::new(Maintenance { index_log, next_relocation, indexed, ..Default::default() }),
         writer: Mutex::new(Writer {
@@ -90,7 +95,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<
         cache: Mutex::new(EntryCache::new(options.cache_bytes)),
         sections: Mutex::new(SectionCache::new(options.index_cache_bytes)),
         spares: Mutex::default(),
-        page_cache: Mutex::default(),
+        page_cache: Mutex::new(page_cache),
         read_demand: ReadDemand::default(),
         stopped: OnceLock::new(),
         disk,

@@ -4,11 +4,12 @@
 //! caught while it was written, everything from the first bad frame on is a torn tail **unless** a
 //! later frame header of the same file says that more than the bad frame's position was synced when
 //! it was written: then the bad frame was durable once, and losing it is corruption. (Frames of one
-//! sync may reach the disk in any order, so a whole frame behind a bad one proves nothing alone.)
+//! sync may reach the disk in any order, so a whole frame behind a bad one proves nothing alone.) A frame whose
+//! header is whole but that this release cannot read is not torn, and nothing is cut there.
 
 use crate::error::Error;
 use crate::file::WalFile;
-use crate::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, crc_of};
+use crate::frame::{BadHeader, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, crc_of};
 use crate::header::FILE_HEADER_BYTES;
 use crate::window::Window;
 
@@ -36,7 +37,8 @@ pub(crate) fn scan_frames(
         };
         let header = match FrameHeader::decode(bytes, file.salt, position) {
             Ok(header) => header,
-            Err(reason) => {
+            Err(BadHeader { reason, is_foreign: true }) => return Err(file.corrupt(position, reason)),
+            Err(BadHeader { reason, .. }) => {
                 let bad = bytes.iter().any(|byte| *byte != 0).then_some(reason);
                 return Ok(Scanned { end: position, bad });
             }

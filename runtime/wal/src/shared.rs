@@ -1,7 +1,7 @@
 //! What all parts of an open log share.
 //!
 //! Locks, in the order they are taken: `maintenance`, `writer`, `vote` / `saved_purged`, `index`,
-//! `cache` / `sections` / `spares` / `page_cache`. Only the first three are held across I/O, none of which a reader takes.
+//! `cache` / `sections` / `spares` / `page_cache`. A file's `syncing` is taken last, for its sync only. Only the first three are held across I/O, none of which a reader takes.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -66,6 +66,8 @@ impl Shared {
 
     /// Syncs a file; nobody knows what is on disk if that fails.
     pub(crate) fn sync_file(&self, file: &WalFile) -> Result<(), Error> {
+        let _alone = file.syncing.lock();
+        self.running()?;
         file.disk.sync_data().map_err(|error| self.stop("sync", &file.name, &error))
     }
 

@@ -308,9 +308,11 @@ impl Active {
 
     /// Takes back a write that failed, so that nothing of it can come to life after a crash.
     fn undo(&mut self, shared: &Shared, error: std::io::Error) -> Error {
-        let cut = self.file.disk.set_len(self.end).and_then(|()| self.file.disk.sync_data());
-        if let Err(error) = cut {
+        if let Err(error) = self.file.disk.set_len(self.end) {
             return shared.stop("take back a failed write to", &self.file.name, &error);
+        }
+        if let Err(error) = shared.sync_file(&self.file) {
+            return error;
         }
         self.synced = self.end;
         self.set_allocated(shared, self.end);

@@ -219,3 +219,26 @@ fn files_that_are_not_ours_are_left_alone() {
     let names: Vec<_> = disk.paths().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["00000000000000000001.wal", "README"]);
 }
+
+/// A release that does not know what a later one writes must not take it for torn.
+#[test]
+fn a_frame_of_a_later_release_is_reported_and_not_cut() {
+    const FRAME: usize = 68;
+    let disk = SimDisk::new(1);
+    let (wal, _) = open(&disk);
+    append(&wal, &Entry::new(log_id(1), &[(0, 0, batch(1, b"value", 1))])).unwrap();
+    wal.sync().unwrap();
+    drop(wal);
+    let path = disk.paths().into_iter().find(|path| extension(path) == "wal").unwrap();
+    let mut content = disk.contents(&path).unwrap();
+    content[FRAME + 4] = 3; // the format's version
+    let salt = content[24..32].to_vec();
+    let checked = [&salt[..], &(FRAME as u64).to_le_bytes(), &content[FRAME..FRAME + 48]].concat();
+    content[FRAME + 48..FRAME + 52].copy_from_slice(&crc32c::crc32c(&checked).to_le_bytes());
+    disk.plant(&path, content.clone());
+    let Err(Error::Corrupt { position, reason, .. }) = try_open(&disk, options()) else {
+        panic!("it was opened")
+    };
+    assert_eq!((position, reason.contains("not known to this release")), (FRAME as u64, true), "{reason}");
+    assert_eq!(disk.contents(&path).unwrap(), content);
+}

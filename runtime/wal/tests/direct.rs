@@ -224,6 +224,30 @@ fn what_is_read_from_the_files_goes_through_the_page_cache() {
     assert!(!try_open(&disk, never).unwrap().0.prefers_placing());
 }
 
+#[test]
+fn what_the_page_cache_would_not_have_either_is_read_past_it() {
+    let disk = SimDisk::new(1);
+    let (wal, _) = try_open(&disk, roomy()).unwrap();
+    for n in 1..=40 {
+        place(&wal, &entry(n, LARGE)).unwrap();
+        index(&wal, &entry(n, LARGE));
+    }
+    wal.checkpoint_index(40).unwrap();
+    let read_old = |wal: &Wal| {
+        wal.trim_page_cache();
+        for offset in 0..30 {
+            assert_eq!(wal.hot().read(support::partition(0), offset, 1, true).unwrap().batches.len(), 1);
+        }
+    };
+    read_old(&wal);
+    assert!(wal.prefers_placing());
+    drop(wal);
+    let (wal, _) = try_open(&disk, roomy()).unwrap();
+    (1..=40).for_each(|n| index(&wal, &entry(n, LARGE)));
+    read_old(&wal);
+    assert!(wal.prefers_placing(), "after a restart neither");
+}
+
 /// On the real disk, with readers that have pages of the file in the page cache all the time.
 #[test]
 fn readers_beside_it_read_what_was_written() {
