@@ -179,13 +179,21 @@ impl Placed {
         }
         let written = self.write_to_disk().map_err(Error::io("write", &self.file.name));
         if let Err(Error::Io { source, .. }) = &written {
-            return Err(self.shared.stop("write", &self.file.name, source));
+            return Err(self.stop(source));
         }
         written?;
         self.shared.running()?; // else what comes before this may never land
         self.is_over = true;
         let (headers, entries) = (std::mem::take(&mut self.headers), std::mem::take(&mut self.entries));
         Ok(Synced { bytes: self.bytes, upto: land(&self.shared, self.id, headers, entries) })
+    }
+
+    /// Stops the log, and whoever waits for this to land.
+    fn stop(&self, error: &std::io::Error) -> Error {
+        let stopped = self.shared.stop("write", &self.file.name, error);
+        drop(self.shared.writer.lock()); // whoever has seen that the log runs waits by now
+        self.shared.landed.notify_all();
+        stopped
     }
 
     fn write_to_disk(&self) -> std::io::Result<()> {
@@ -221,10 +229,7 @@ impl Drop for Placed {
     /// What comes behind these entries can never land.
     fn drop(&mut self) {
         if !self.is_over {
-            let error = std::io::Error::other("entries that had their place were not written");
-            self.shared.stop("write", &self.file.name, &error);
-            drop(self.shared.writer.lock()); // whoever waits has seen that the log runs, and waits by now
-            self.shared.landed.notify_all();
+            self.stop(&std::io::Error::other("entries that had their place were not written"));
         }
     }
 }

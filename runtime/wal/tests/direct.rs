@@ -136,6 +136,7 @@ fn a_write_that_fails_stops_the_log_and_all_that_wait() {
         // In the block of the one before, which is on its way.
         move || wal.place(vec![entry(4, 10).frame], Space::Normal).map(|_| ())
     });
+    std::thread::sleep(std::time::Duration::from_millis(50)); // it waits by now, or will not
     disk.fail(Operation::Write, 1, std::io::ErrorKind::Other);
     assert!(matches!(two.write(), Err(Error::Stopped { .. })));
     assert!(matches!(three.write(), Err(Error::Stopped { .. })), "what comes before it never lands");
