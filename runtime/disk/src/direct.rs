@@ -92,12 +92,19 @@ thread_local! {
 }
 
 /// Bytes that begin at a block's boundary in memory.
-struct AlignedPiece {
+pub(crate) struct AlignedPiece {
     bytes: Vec<u8>,
     start: usize,
 }
 
 impl AlignedPiece {
+    pub(crate) fn zeros(len: usize) -> AlignedPiece {
+        let mut piece = AlignedPiece { bytes: Vec::new(), start: 0 };
+        piece.clear(len);
+        piece.bytes.resize(piece.start + len, 0);
+        piece
+    }
+
     /// Empties it and makes room for `len` bytes.
     fn clear(&mut self, len: usize) {
         if self.bytes.capacity() < len + BLOCK {
@@ -112,7 +119,8 @@ impl AlignedPiece {
         self.bytes.len() - self.start
     }
 
-    fn from(&self, at: usize) -> &[u8] {
+    /// The bytes from `at` on.
+    pub(crate) fn from(&self, at: usize) -> &[u8] {
         self.bytes.get(self.start + at..).unwrap_or_default()
     }
 }

@@ -11,7 +11,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 
-use crate::direct::DirectFile;
+use crate::direct::{AlignedPiece, DirectFile};
 use crate::{BLOCK_BYTES, Disk, DiskFile};
 
 /// Linux takes at most this many buffers in one `pwritev` (`IOV_MAX`).
@@ -96,30 +96,16 @@ struct RealFile {
 const ZEROS_BYTES: usize = 512 << 10;
 
 /// What is written where zeros are to be. Made once: to fill it each time costs more than to write it.
-static ZEROS: LazyLock<Zeros> = LazyLock::new(Zeros::new);
-
-/// A piece of zeros that starts at a block's boundary in memory.
-struct Zeros {
-    bytes: Vec<u8>,
-    start: usize,
-}
-
-impl Zeros {
-    fn new() -> Zeros {
-        let bytes = vec![0; ZEROS_BYTES + BLOCK_BYTES as usize];
-        let start = bytes.as_ptr().align_offset(BLOCK_BYTES as usize);
-        Zeros { bytes, start }
-    }
-}
+static ZEROS: LazyLock<AlignedPiece> = LazyLock::new(|| AlignedPiece::zeros(ZEROS_BYTES));
 
 /// Writes zeros past the page cache from a block's beginning on, as many blocks as there are before `len`. Answers
 /// how far it came.
 fn write_direct_zeros(direct: &File, from: u64, len: u64) -> u64 {
-    let Zeros { bytes, start } = &*ZEROS;
+    let zeros = ZEROS.from(0);
     let mut position = from;
     while position + BLOCK_BYTES <= len {
         let step = ((len - position) / BLOCK_BYTES * BLOCK_BYTES).min(ZEROS_BYTES as u64) as usize;
-        let piece = bytes.get(*start..start + step).unwrap_or_default();
+        let piece = zeros.get(..step).unwrap_or_default();
         match direct.write_at(piece, position) {
             Ok(written) if written > 0 && (written as u64).is_multiple_of(BLOCK_BYTES) => {
                 position += written as u64

@@ -12,8 +12,8 @@
 //!   never waits for a write.
 //!
 //! Nothing is reported before it is durable, and everything in the log's order. What found no room is tried
-//! again until it works, with the journal marked as stalled meanwhile: openraft would take the error for the end. A failed *fsync*, or a failed write past the page cache, is the end: nobody
-//! knows what is on disk.
+//! again until it works, with the journal marked as stalled meanwhile: openraft would take the error for the end.
+//! A failed *fsync*, or a failed write past the page cache, is the end: nobody knows what is on disk.
 
 use std::collections::VecDeque;
 use std::io;
@@ -98,7 +98,7 @@ fn last_of(entries: &[EntryFrame]) -> u64 {
 }
 
 fn bytes_of(entries: &[EntryFrame]) -> usize {
-    entries.iter().flat_map(|entry| &entry.parts).map(bytes::Bytes::len).sum()
+    entries.iter().map(EntryFrame::payload_len).sum()
 }
 
 /// Hands jobs to the threads. They end when the last of these is dropped.
@@ -226,10 +226,9 @@ impl Threads {
             let rest = match job {
                 Job::Append(entries) if self.wal.prefers_placing() => self.place(entries, done, &turn),
                 Job::Append(entries) => self.append(entries, done),
-                Job::Vote(_) | Job::Truncate(_) | Job::Purge(_) => {
-                    done.tell(self.change(&job).map_err(io::Error::other));
-                    Rest::Nothing
-                }
+                Job::Vote(vote) => self.change(done, || self.wal.save_vote(&vote)),
+                Job::Truncate(index) => self.change(done, || self.wal.truncate_since(index)),
+                Job::Purge(upto) => self.change(done, || self.wal.purge_upto(upto)),
             };
             drop(turn);
             match rest {
@@ -241,14 +240,9 @@ impl Threads {
     }
 
     /// Does anything that is durable when it is done.
-    fn change(&self, job: &Job) -> Result<(), tidemill_wal::Error> {
-        let result = self.persist(|| match job {
-            Job::Append(_) => Ok(()),
-            Job::Vote(vote) => self.wal.save_vote(vote),
-            Job::Truncate(index) => self.wal.truncate_since(*index),
-            Job::Purge(upto) => self.wal.purge_upto(*upto),
-        });
-        self.stop_on(result)
+    fn change(&self, done: Done, change: impl Fn() -> Result<(), tidemill_wal::Error>) -> Rest {
+        done.tell(self.stop_on(self.persist(change)).map_err(io::Error::other));
+        Rest::Nothing
     }
 
     /// Writes entries through the page cache.

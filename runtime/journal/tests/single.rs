@@ -222,11 +222,18 @@ async fn a_full_disk_refuses_appends_but_not_what_makes_room_and_recovers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_refuses_writes_stalls_the_journal_until_it_takes_them_again() {
+    refusal_is_waited_out(DirectWrites::Never, ErrorKind::Other).await;
+    refusal_is_waited_out(DirectWrites::WhereUnread, ErrorKind::StorageFull).await;
+}
+
+async fn refusal_is_waited_out(direct_writes: DirectWrites, kind: ErrorKind) {
     let disk = SimDisk::new(9);
-    let journal = ready(&disk).await;
+    let options = tidemill_journal::Options { direct_writes, ..small() };
+    let journal = open(&disk, options).await.unwrap();
+    journal.propose(open_partition(0)).await.unwrap();
     appended(journal.propose(append(0, vec![batch(0, 100)])).await);
     for n in 1..40 {
-        disk.fail(Operation::Write, n, ErrorKind::StorageFull);
+        disk.fail(Operation::Write, n, kind);
     }
     let failed = journal.propose(append(0, vec![batch(1, 100)])).await;
     assert!(matches!(failed, Err(Error::OutcomeUnknown(_))), "{failed:?}");

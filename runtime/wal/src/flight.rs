@@ -26,7 +26,7 @@ use crate::file::WalFile;
 use crate::options::DirectWrites;
 use crate::shared::Shared;
 use crate::types::{EntryFrame, LogId, Space, Synced};
-use crate::writer::{Active, BLOCK, FrameBytes, OpenBlock, Writer, checked_len, publish};
+use crate::writer::{Active, FrameBytes, OpenBlock, Writer, checked_len, publish};
 
 /// From here on filling up the last block costs a sixteenth at most.
 const FILLED_UP_BYTES: u64 = 15 * BLOCK_BYTES;
@@ -84,22 +84,21 @@ pub(crate) fn place(shared: &Arc<Shared>, entries: Vec<EntryFrame>, space: Space
         return Err(Error::misuse("there is no segment to write to"));
     };
     let shared_block = active.shared_block()?;
-    let behind = active.end + needed;
-    let zeros = behind.next_multiple_of(BLOCK_BYTES) - behind;
-    let padding = if needed >= FILLED_UP_BYTES { zeros } else { 0 };
+    let zeros = active.zeros_behind(needed);
+    let padding = if needed >= FILLED_UP_BYTES { zeros.len() as u16 } else { 0 };
     let placed = Placed {
         shared: Arc::clone(shared),
         file: Arc::clone(&active.file),
         id: flights.next_id,
         position: active.end - shared_block.len() as u64,
         shared_block,
-        headers: active.frame_headers(&entries, padding as u16),
+        headers: active.frame_headers(&entries, padding),
         entries,
-        zeros: BLOCK.get(..zeros as usize).unwrap_or_default(),
+        zeros,
         bytes: needed,
         is_over: false,
     };
-    let end = behind + padding;
+    let end = active.end + needed + u64::from(padding);
     active.end = end;
     active.next = last.index + 1;
     active.open_block = OpenBlock { end, bytes: placed.last_bytes((end % BLOCK_BYTES) as usize) };
@@ -135,9 +134,7 @@ fn make_way<'a>(
     if let Some(active) = active {
         active.make_room(shared, room, space)?;
         if flights.is_empty() && active.synced < active.end {
-            shared.sync_file(&active.file)?;
-            shared.page_cache.lock().synced(&active.file, active.end);
-            active.synced = active.end;
+            active.sync(shared)?;
             *durable = last.map(|last| last.index);
         }
     }

@@ -34,6 +34,14 @@ pub struct EntryFrame {
     pub parts: Vec<Bytes>,
 }
 
+impl EntryFrame {
+    /// Length of the payload in bytes.
+    #[must_use]
+    pub fn payload_len(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
+    }
+}
+
 /// An entry as read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEntry {

@@ -142,7 +142,7 @@ pub(crate) fn checked_len(entries: &[EntryFrame], last: Option<LogId>) -> Result
             return Err(Error::misuse(format!("entry {:?} does not follow {before:?}", entry.log_id)));
         }
         before = Some(entry.log_id);
-        let len = entry.parts.iter().map(bytes::Bytes::len).sum::<usize>();
+        let len = entry.payload_len();
         if len > MAX_PAYLOAD_BYTES {
             return Err(Error::misuse(format!("an entry of {len} bytes is larger than {MAX_PAYLOAD_BYTES}")));
         }
@@ -246,7 +246,7 @@ pub(crate) fn publish(
 }
 
 /// What file systems and disks read and write at least, and keep in memory.
-pub(crate) const BLOCK: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
+const BLOCK: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
 
 impl Active {
     /// What the block that the next frame begins in has already.
@@ -260,7 +260,7 @@ impl Active {
 
     /// Zeros from behind `needed` more bytes to the end of their last block, as far as the file goes.
     /// A block that is not in memory and is written in part would have to be read from disk first.
-    fn zeros_behind(&self, needed: u64) -> &'static [u8] {
+    pub(crate) fn zeros_behind(&self, needed: u64) -> &'static [u8] {
         let end = self.end + needed;
         let padded = end.next_multiple_of(BLOCK_BYTES).min(self.allocated);
         BLOCK.get(..padded.saturating_sub(end) as usize).unwrap_or_default()
@@ -272,7 +272,7 @@ impl Active {
         let frames = entries.iter().enumerate().map(|(nth, entry)| {
             let header = FrameHeader {
                 kind: FrameKind::Entry,
-                payload_len: entry.parts.iter().map(|part| part.len() as u32).sum(),
+                payload_len: entry.payload_len() as u32,
                 payload_crc: crc_of(entry.parts.iter().map(|part| &part[..])),
                 log_id: entry.log_id,
                 synced_upto: self.synced,
@@ -327,10 +327,16 @@ impl Active {
             self.set_allocated(shared, self.end);
         }
         if has_more || self.synced < self.end {
-            shared.sync_file(&self.file)?;
-            shared.page_cache.lock().synced(&self.file, self.end);
-            self.synced = self.end;
+            self.sync(shared)?;
         }
+        Ok(())
+    }
+
+    /// Makes all of it durable.
+    pub(crate) fn sync(&mut self, shared: &Shared) -> Result<(), Error> {
+        shared.sync_file(&self.file)?;
+        shared.page_cache.lock().synced(&self.file, self.end);
+        self.synced = self.end;
         Ok(())
     }
 
