@@ -2,9 +2,9 @@
 //!
 //! Openraft appends and fsyncs once per proposal, inside its core, and its own queue has no bound.
 //! So the bound is here: one task takes what has gathered while the last entries were on their way to
-//! disk, fairly ([`queue`]), and proposes it as one entry. Two are on their way at a time, so that the
-//! disk finds the next one ready; more if they are worth it, since what is written while the last
-//! fsync still runs is all made durable by the next.
+//! disk, fairly ([`queue`]), and proposes it as one entry. One is on its way at a time, so that what
+//! comes meanwhile shares the next; more if they are worth it, since several are written at a time, or
+//! made durable by one fsync.
 //!
 //! A disk that is full, or refuses writes, must not reach openraft, which takes any storage error
 //! for the end. Space is therefore looked at before anything is proposed; and when a write fails
@@ -33,11 +33,9 @@ use crate::space::{Space, makes_room};
 
 /// Most commands of one entry, well below what the entry format allows.
 const ENTRY_COMMANDS: usize = 16 << 10;
-/// Entries on their way whatever their size.
-const SMALL_ENTRIES: usize = 2;
-/// Waiting bytes that are worth an entry beyond those: two of a producer's larger batches. Each entry
-/// costs hand-overs between threads, however little is in it.
-const WORTHY_BYTES: usize = 120 << 10;
+/// Waiting bytes that are worth an entry beside others: more than two of a producer's larger batches. Each
+/// entry costs hand-overs between threads and a write, however little is in it.
+const WORTHY_BYTES: usize = 140 << 10;
 /// Bound of such an entry: others should not have to wait behind many large ones.
 const FURTHER_ENTRY_BYTES: usize = 512 << 10;
 
@@ -211,7 +209,7 @@ impl<L: Log> Proposer<L> {
             let limit = match self.inbox.waiting_bytes() {
                 None => 0,
                 Some(WORTHY_BYTES..) => most,
-                Some(_) => most.min(SMALL_ENTRIES),
+                Some(_) => 1,
             };
             if let Some(slot) = slots.take(limit) {
                 return slot;
@@ -224,7 +222,7 @@ impl<L: Log> Proposer<L> {
     }
 
     async fn propose(&self, slot: Slot, in_flight: &mut Vec<Arc<Waiters>>) {
-        let is_further = slot.others >= SMALL_ENTRIES;
+        let is_further = slot.others > 0;
         let limit = if is_further { FURTHER_ENTRY_BYTES.min(self.entry_bytes) } else { self.entry_bytes };
         let items = self.admitted(self.inbox.take(limit));
         if items.is_empty() {
