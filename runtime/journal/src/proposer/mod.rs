@@ -3,8 +3,8 @@
 //! Openraft appends and fsyncs once per proposal, inside its core, and its own queue has no bound.
 //! So the bound is here: one task takes what has gathered while the last entries were on their way to
 //! disk, fairly ([`queue`]), and proposes it as one entry. One is on its way at a time, so that what
-//! comes meanwhile shares the next; more if they are worth it, since several are written at a time, or
-//! made durable by one fsync.
+//! comes meanwhile shares the next; two if the first is small, so that the disk finds the next one ready;
+//! more if they are worth it, since several are written at a time, or made durable by one fsync.
 //!
 //! A disk that is full, or refuses writes, must not reach openraft, which takes any storage error
 //! for the end. Space is therefore looked at before anything is proposed; and when a write fails
@@ -36,6 +36,9 @@ const ENTRY_COMMANDS: usize = 16 << 10;
 /// Waiting bytes that are worth an entry beside others: more than two of a producer's larger batches. Each
 /// entry costs hand-overs between threads and a write, however little is in it.
 const WORTHY_BYTES: usize = 140 << 10;
+/// An entry smaller than this has a second one behind it at once: what it costs matters less than what
+/// waits for a slow write of the first.
+const SMALL_BYTES: usize = 60 << 10;
 /// Bound of such an entry: others should not have to wait behind many large ones.
 const FURTHER_ENTRY_BYTES: usize = 512 << 10;
 
@@ -209,6 +212,7 @@ impl<L: Log> Proposer<L> {
             let limit = match self.inbox.waiting_bytes() {
                 None => 0,
                 Some(WORTHY_BYTES..) => most,
+                Some(_) if slots.bytes() < SMALL_BYTES => most.min(2),
                 Some(_) => 1,
             };
             if let Some(slot) = slots.take(limit) {
@@ -221,13 +225,14 @@ impl<L: Log> Proposer<L> {
         }
     }
 
-    async fn propose(&self, slot: Slot, in_flight: &mut Vec<Arc<Waiters>>) {
+    async fn propose(&self, mut slot: Slot, in_flight: &mut Vec<Arc<Waiters>>) {
         let is_further = slot.others > 0;
         let limit = if is_further { FURTHER_ENTRY_BYTES.min(self.entry_bytes) } else { self.entry_bytes };
         let items = self.admitted(self.inbox.take(limit));
         if items.is_empty() {
             return;
         }
+        slot.holds(items.iter().map(|item| item.cost).sum());
         let (commands, senders): (Vec<Command>, Vec<Waiter>) =
             items.into_iter().map(|item| (item.command, item.waiter)).unzip();
         match EntryData::encode(commands) {

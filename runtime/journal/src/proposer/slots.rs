@@ -1,4 +1,4 @@
-//! Entries on their way to disk, counted.
+//! Entries on their way to disk, and how large they are together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct Slots {
     taken: AtomicUsize,
+    bytes: AtomicUsize,
     left: Notify,
 }
 
@@ -17,6 +18,15 @@ pub(crate) struct Slot {
     slots: Arc<Slots>,
     /// How many there were before it.
     pub(crate) others: usize,
+    bytes: usize,
+}
+
+impl Slot {
+    /// Says how large the entry is.
+    pub(crate) fn holds(&mut self, bytes: usize) {
+        self.slots.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.bytes += bytes;
+    }
 }
 
 impl Slots {
@@ -27,7 +37,12 @@ impl Slots {
             return None;
         }
         self.taken.fetch_add(1, Ordering::AcqRel);
-        Some(Slot { slots: self.clone(), others })
+        Some(Slot { slots: self.clone(), others, bytes: 0 })
+    }
+
+    /// How large all are that are on their way.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Acquire)
     }
 
     /// Whether all are gone.
@@ -43,6 +58,7 @@ impl Slots {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.slots.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
         self.slots.taken.fetch_sub(1, Ordering::AcqRel);
         self.slots.left.notify_one();
     }
