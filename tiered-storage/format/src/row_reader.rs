@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use parquet::data_type::Int64Type;
 
-use crate::bytes_reader::{BytesReader, Place};
+use crate::bytes_reader::BytesReader;
 use crate::error::{Error, corrupt};
 use crate::footer::Footer;
 use crate::header_reader::HeaderReader;
@@ -77,15 +77,14 @@ impl GroupReader {
         let Some(index) = self.run.next() else {
             return Ok(None);
         };
-        let key = match &mut self.key {
-            Some(key) => key.next()?,
-            None => None,
-        };
+        if let Some(key) = &mut self.key {
+            key.next()?;
+        }
         if let Some(headers) = &mut self.headers {
             headers.advance()?;
         }
-        let value = self.value.next()?;
-        Ok(Some(Row { group: self, index, key, value }))
+        self.value.next()?;
+        Ok(Some(Row { group: self, index }))
     }
 }
 
@@ -125,8 +124,6 @@ fn as_usize(rows: u64) -> Result<usize, Error> {
 pub(crate) struct Row<'a> {
     group: &'a GroupReader,
     index: usize,
-    key: Option<Place>,
-    value: Option<Place>,
 }
 
 impl<'a> Row<'a> {
@@ -142,12 +139,12 @@ impl<'a> Row<'a> {
 
     /// Its key.
     pub(crate) fn key(&self) -> Option<&'a [u8]> {
-        Some(self.group.key.as_ref()?.bytes(self.key.as_ref()?))
+        self.group.key.as_ref()?.value()
     }
 
     /// Its value.
     pub(crate) fn value(&self) -> Option<&'a [u8]> {
-        self.value.as_ref().map(|place| self.group.value.bytes(place))
+        self.group.value.value()
     }
 
     /// How many headers it has.

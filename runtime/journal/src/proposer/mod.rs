@@ -208,13 +208,9 @@ impl<L: Log> Proposer<L> {
     /// last: what arrives meanwhile joins the entry.
     async fn work(&self, slots: &Arc<Slots>) -> Slot {
         loop {
-            let most = self.entries_in_flight.max(1);
-            let limit = match self.inbox.waiting_bytes() {
-                None => 0,
-                Some(WORTHY_BYTES..) => most,
-                Some(_) if slots.bytes() < SMALL_BYTES => most.min(2),
-                Some(_) => 1,
-            };
+            let limit = self.inbox.waiting_bytes().map_or(0, |waiting_bytes| {
+                entries_at_a_time(waiting_bytes, slots.bytes(), self.entries_in_flight.max(1))
+            });
             if let Some(slot) = slots.take(limit) {
                 return slot;
             }
@@ -294,6 +290,15 @@ impl<L: Log> Proposer<L> {
     }
 }
 
+/// How many entries may be on their way, the next one among them, where so much waits and so much is on its way.
+fn entries_at_a_time(waiting_bytes: usize, in_flight_bytes: usize, most: usize) -> usize {
+    match waiting_bytes {
+        WORTHY_BYTES.. => most,
+        _ if in_flight_bytes < SMALL_BYTES => most.min(2),
+        _ => 1,
+    }
+}
+
 /// Lets those go who wait for what is on its way.
 fn release(in_flight: &[Arc<Waiters>], error: &Error) {
     for waiters in in_flight {
@@ -311,6 +316,23 @@ mod tests {
 
     fn command() -> Command {
         Command::DeleteGroup { group_id: "g".into() }
+    }
+
+    #[test]
+    fn an_entry_goes_beside_others_if_it_is_worth_it_or_they_are_small() {
+        let beside = |waiting_bytes, in_flight_bytes| entries_at_a_time(waiting_bytes, in_flight_bytes, 8);
+        let (batch, batches) = (64 << 10, 192 << 10);
+        assert_eq!(beside(batch, batches), 1, "a batch waits for others to share an entry with");
+        assert_eq!(beside(2 * batch, batches), 1, "two wait as well");
+        assert_eq!(beside(batches, batches), 8, "three are worth a write of their own");
+        assert_eq!(beside(1, batch / 2), 2, "behind a small entry goes whatever there is");
+        assert_eq!(beside(1, 60 << 10), 1, "and only behind small ones");
+        assert_eq!(
+            entries_at_a_time(1, 0, 1),
+            1,
+            "where one at a time is asked for, there is never a second"
+        );
+        assert_eq!(entries_at_a_time(batches, 0, 1), 1);
     }
 
     /// The health is looked at before, so it cannot be what refuses: the journal may end in between.
