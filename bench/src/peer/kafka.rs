@@ -36,7 +36,7 @@ pub(super) struct Kafka {
 impl Kafka {
     /// Formats a data directory.
     pub(super) fn new(dir: &Path, log: PathBuf, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let (port, controller) = (free_port()?, free_port()?);
+        let [port, controller] = free_ports()?;
         let addr = format!("127.0.0.1:{port}");
         let mut properties = format!(
             "process.roles=broker,controller\nnode.id=1\n\
@@ -136,6 +136,8 @@ pub fn java(memory: &[&str], class: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+/// Ports that nobody listens on. Both are held until they are known, or they could be the same one.
+fn free_ports() -> anyhow::Result<[u16; 2]> {
+    let [first, second] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    Ok([first.local_addr()?.port(), second.local_addr()?.port()])
 }
