@@ -1,13 +1,13 @@
 //! Apache Kafka from its Maven artifacts: one node, KRaft, started as its own start script does.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use kafka_protocol::messages::MetadataRequest;
+use tidemill_broker_process::free_addresses;
 
 use crate::load::wire::Wire;
 
@@ -36,12 +36,11 @@ pub(super) struct Kafka {
 impl Kafka {
     /// Formats a data directory.
     pub(super) fn new(dir: &Path, log: PathBuf, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let [port, controller] = free_ports()?;
-        let addr = format!("127.0.0.1:{port}");
+        let [addr, controller] = free_addresses()?;
         let mut properties = format!(
             "process.roles=broker,controller\nnode.id=1\n\
-             controller.quorum.voters=1@127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://{addr},CONTROLLER://127.0.0.1:{controller}\n\
+             controller.quorum.voters=1@{controller}\n\
+             listeners=PLAINTEXT://{addr},CONTROLLER://{controller}\n\
              advertised.listeners=PLAINTEXT://{addr}\ncontroller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
              log.dirs={}\noffsets.topic.replication.factor=1\n\
@@ -134,10 +133,4 @@ pub fn java(memory: &[&str], class: &str) -> anyhow::Result<Command> {
     command.args(memory).args(JVM_OPTIONS).arg("-cp").arg(format!("{libs}/*")).arg(class);
     command.stdin(Stdio::null());
     Ok(command)
-}
-
-/// Ports that nobody listens on. Both are held until they are known, or they could be the same one.
-fn free_ports() -> anyhow::Result<[u16; 2]> {
-    let [first, second] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([first.local_addr()?.port(), second.local_addr()?.port()])
 }

@@ -5,5 +5,5 @@ pub mod guests;
 mod process;
 mod usage;
 
-pub use process::Broker;
+pub use process::{Broker, free_addresses};
 pub use usage::Usage;

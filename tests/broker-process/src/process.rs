@@ -34,14 +34,15 @@ impl Broker {
     /// # Errors
     /// If no port is free.
     pub fn new(data_dir: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let [kafka_addr, http_addr] = free_addresses()?;
         let settings =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Ok(Self {
             data_dir: data_dir.to_owned(),
             log: data_dir.with_extension("log"),
             settings,
-            kafka_addr: free_address()?,
-            http_addr: free_address()?,
+            kafka_addr,
+            http_addr,
             http: reqwest::Client::builder().no_proxy().build()?,
             process: None,
         })
@@ -176,9 +177,13 @@ impl Drop for Broker {
     }
 }
 
-/// A loopback address that nobody listens on.
-fn free_address() -> anyhow::Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+/// Two loopback addresses that nobody listens on. Both are held until they are known, or they could be the same one.
+///
+/// # Errors
+/// If no port is free.
+pub fn free_addresses() -> anyhow::Result<[String; 2]> {
+    let [first, second] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    Ok([first.local_addr()?.to_string(), second.local_addr()?.to_string()])
 }
 
 /// `$BROKER_BINARY`, or what scripts/build.sh left beside this test.
