@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use crate::BLOCK_BYTES;
 
 /// What is written at once, and so the most that a thread keeps for copying.
-const PIECE_BYTES: usize = 1 << 20;
+pub(crate) const PIECE_BYTES: usize = 1 << 20;
 const BLOCK: usize = BLOCK_BYTES as usize;
 
 /// Descriptors for access past the page cache, opened when they are needed. A write has one for itself: the system
@@ -29,9 +30,15 @@ pub(crate) struct DirectFile {
     unused: Mutex<Vec<File>>,
     /// The file system cannot do this.
     is_refused: AtomicBool,
+    /// The file system takes such a write without waiting for its end, once that is known.
+    is_asynchronous: OnceLock<bool>,
     /// Held by a write that has to go through the page cache.
     buffered: Mutex<()>,
 }
+
+/// `EXT4_SUPER_MAGIC` and `XFS_SUPER_MAGIC` of `statfs(2)`. Both begin a write past the page cache, to blocks that the file
+/// has, without waiting for it; others may do the whole write before `io_submit(2)` returns.
+const ASYNCHRONOUS: [u64; 2] = [0xEF53, 0x5846_5342];
 
 impl DirectFile {
     /// Whether the file system can do this, as far as is known.
@@ -39,8 +46,23 @@ impl DirectFile {
         self.with(file, |_| ()).is_some()
     }
 
-    /// Uses a descriptor of `file`, by number: its name may change. None if the file system cannot do this.
+    /// Whether such a write can be begun without waiting for its end.
+    pub(crate) fn is_asynchronous(&self, file: &File) -> bool {
+        let known =
+            |file| rustix::fs::fstatfs(file).is_ok_and(|stat| ASYNCHRONOUS.contains(&(stat.f_type as u64)));
+        !self.is_refused.load(Ordering::Relaxed) && *self.is_asynchronous.get_or_init(|| known(file))
+    }
+
+    /// Uses a descriptor of `file`. None if the file system cannot do this.
     pub(crate) fn with<T>(&self, file: &File, work: impl FnOnce(&File) -> T) -> Option<T> {
+        let direct = self.take(file)?;
+        let done = work(&direct);
+        self.put_back(direct);
+        Some(done)
+    }
+
+    /// A descriptor of `file`, by number: its name may change. None if the file system cannot do this.
+    pub(crate) fn take(&self, file: &File) -> Option<File> {
         if self.is_refused.load(Ordering::Relaxed) {
             return None;
         }
@@ -50,13 +72,16 @@ impl DirectFile {
             let flags = OFlags::DIRECT.bits().cast_signed();
             OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
         };
-        let Some(direct) = unused.or_else(open) else {
+        let direct = unused.or_else(open);
+        if direct.is_none() {
             self.is_refused.store(true, Ordering::Relaxed);
-            return None;
-        };
-        let done = work(&direct);
+        }
+        direct
+    }
+
+    /// For the next one who needs a descriptor.
+    pub(crate) fn put_back(&self, direct: File) {
         self.unused.lock().push(direct);
-        Some(done)
     }
 
     /// Writes `bufs` at `position`, durable when this returns.
@@ -92,6 +117,7 @@ thread_local! {
 }
 
 /// Bytes that begin at a block's boundary in memory.
+#[derive(Default)]
 pub(crate) struct AlignedPiece {
     bytes: Vec<u8>,
     start: usize,
@@ -115,6 +141,18 @@ impl AlignedPiece {
         self.bytes.resize(self.start, 0);
     }
 
+    /// Has what is left of `bufs`, as much as is there and `len` bytes at most.
+    pub(crate) fn copy<'a>(&mut self, bufs: &mut Rest<'a, impl Iterator<Item = &'a [u8]>>, len: usize) {
+        self.clear(len);
+        while self.len() < len {
+            let piece = bufs.next(len - self.len());
+            if piece.is_empty() {
+                return;
+            }
+            self.bytes.extend_from_slice(piece);
+        }
+    }
+
     fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
@@ -125,6 +163,30 @@ impl AlignedPiece {
     }
 }
 
+/// Buffers, as far as they were not taken.
+pub(crate) struct Rest<'a, I> {
+    bufs: I,
+    next: &'a [u8],
+}
+
+impl<'a, I: Iterator<Item = &'a [u8]>> Rest<'a, I> {
+    pub(crate) fn of(bufs: I) -> Rest<'a, I> {
+        Rest { bufs, next: &[] }
+    }
+
+    /// The next bytes, `most` at most, none behind the last.
+    fn next(&mut self, most: usize) -> &'a [u8] {
+        while self.next.is_empty()
+            && let Some(next) = self.bufs.next()
+        {
+            self.next = next;
+        }
+        let (front, rest) = self.next.split_at(self.next.len().min(most));
+        self.next = rest;
+        front
+    }
+}
+
 fn write_pieces(
     file: &File,
     piece: &mut AlignedPiece,
@@ -132,22 +194,12 @@ fn write_pieces(
     mut position: u64,
 ) -> io::Result<()> {
     let mut left: usize = bufs.iter().map(|buf| buf.len()).sum();
-    let mut bufs = bufs.iter().map(|buf| &buf[..]);
-    let mut next: &[u8] = &[];
+    let mut rest = Rest::of(bufs.iter().map(|buf| &buf[..]));
     while left > 0 {
-        let wanted = left.min(PIECE_BYTES);
-        piece.clear(wanted);
-        while piece.len() < wanted {
-            if next.is_empty() {
-                next = bufs.next().unwrap_or_default();
-            }
-            let (front, rest) = next.split_at(next.len().min(wanted - piece.len()));
-            piece.bytes.extend_from_slice(front);
-            next = rest;
-        }
+        piece.copy(&mut rest, left.min(PIECE_BYTES));
         write_piece(file, piece, position)?;
-        position += wanted as u64;
-        left -= wanted;
+        position += piece.len() as u64;
+        left -= piece.len();
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod clock;
 mod direct;
 pub mod real;
 pub mod sim;
+mod write_queue;
 
 use std::io::{self, IoSlice};
 use std::path::Path;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub use clock::{SimClock, SystemClock};
 pub use real::RealDisk;
 pub use sim::SimDisk;
+pub use write_queue::{WriteEnd, WriteQueue};
 
 /// What files are written in at least past the page cache, and what the page cache holds: no disk in use
 /// asks for more.
@@ -40,6 +42,10 @@ pub trait Disk: Send + Sync + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Bytes still free for us on the file system that holds `dir`.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+    /// A queue for writes that nobody waits for. None where there is no such thing.
+    fn write_queue(&self) -> Option<WriteQueue> {
+        None
+    }
     /// A named place in the code where a test may end the process. The real disk does nothing; a
     /// simulated disk told to crash here answers an error and refuses every later call.
     fn crash_point(&self, name: &'static str) -> io::Result<()> {
@@ -71,6 +77,16 @@ pub trait DiskFile: Send + Sync + 'static {
     fn write_durable(&self, bufs: &[IoSlice<'_>], position: u64) -> io::Result<()> {
         self.write_all_at(bufs, position)?;
         self.sync_data()
+    }
+    /// Whether [`DiskFile::begin_durable`] returns before the disk has done what it is asked.
+    fn has_queued_writes(&self) -> bool {
+        false
+    }
+    /// Begins what [`DiskFile::write_durable`] does, at most [`WriteQueue::MAX_BYTES`], and returns: `queue` tells its end
+    /// under the name of `tag`. Answers whether that was begun; otherwise nothing has happened.
+    fn begin_durable(&self, queue: &WriteQueue, bufs: &[IoSlice<'_>], position: u64, tag: u64) -> bool {
+        let _ = (queue, bufs, position, tag);
+        false
     }
     /// Makes the written data, and the length needed to read it, durable (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;

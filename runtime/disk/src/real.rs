@@ -12,7 +12,7 @@ use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 
 use crate::direct::{AlignedPiece, DirectFile};
-use crate::{BLOCK_BYTES, Disk, DiskFile};
+use crate::{BLOCK_BYTES, Disk, DiskFile, WriteQueue};
 
 /// Linux takes at most this many buffers in one `pwritev` (`IOV_MAX`).
 const MAX_BUFFERS: usize = 1024;
@@ -24,12 +24,12 @@ pub struct RealDisk;
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        Ok(Arc::new(RealFile { file, direct: DirectFile::default() }))
+        Ok(Arc::new(RealFile { file, direct: Arc::default() }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Arc::new(RealFile { file, direct: DirectFile::default() }))
+        Ok(Arc::new(RealFile { file, direct: Arc::default() }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -85,11 +85,15 @@ impl Disk for RealDisk {
         let stat = rustix::fs::statvfs(dir)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+
+    fn write_queue(&self) -> Option<WriteQueue> {
+        WriteQueue::open().ok()
+    }
 }
 
 struct RealFile {
     file: File,
-    direct: DirectFile,
+    direct: Arc<DirectFile>,
 }
 
 /// Zeros are written in pieces of this size.
@@ -167,6 +171,14 @@ impl DiskFile for RealFile {
             // What a failed sync has lost no second one brings back: not an error to try again after.
             self.sync_data().map_err(|error| io::Error::other(error.to_string()))
         })
+    }
+
+    fn has_queued_writes(&self) -> bool {
+        self.direct.is_asynchronous(&self.file)
+    }
+
+    fn begin_durable(&self, queue: &WriteQueue, bufs: &[IoSlice<'_>], position: u64, tag: u64) -> bool {
+        queue.begin(&self.direct, &self.file, bufs, position, tag)
     }
 
     fn sync_data(&self) -> io::Result<()> {

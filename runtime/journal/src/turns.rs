@@ -3,7 +3,8 @@
 //! another has its turn.
 //!
 //! A thread is woken only for a job that it can take: a lock handed from one to the other would wake
-//! one for each job, whether there is another or not.
+//! one for each job, whether there is another or not. Whoever would do the next jobs without being woken, for they take no
+//! time, asks for the turn and leaves it ([`Turn::leave`]) with what it did not take.
 
 use std::collections::VecDeque;
 
@@ -29,18 +30,32 @@ impl<T> Turns<T> {
         Turns { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Queues a job, or gives it back when nobody will take it any more.
+    /// Queues a job, or gives it back when nobody will take it any more. Wakes nobody.
     pub(crate) fn push(&self, job: T) -> Result<(), T> {
         let mut state = self.state.lock();
         if state.is_closed {
             return Err(job);
         }
         state.waiting.push_back(job);
-        // Otherwise whoever has the turn wakes the next one.
-        if !state.is_taken {
+        Ok(())
+    }
+
+    /// Wakes a thread for what waits, unless somebody has the turn, who does that.
+    pub(crate) fn wake(&self) {
+        let state = self.state.lock();
+        if !state.is_taken && !state.waiting.is_empty() {
             self.changed.notify_one();
         }
-        Ok(())
+    }
+
+    /// The turn, if nobody has it and a job waits.
+    pub(crate) fn turn(&self) -> Option<Turn<'_, T>> {
+        let mut state = self.state.lock();
+        if state.is_taken || state.waiting.is_empty() {
+            return None;
+        }
+        state.is_taken = true;
+        Some(Turn(self))
     }
 
     /// Waits for a job and for the turn to do it. None when there will be no more.
@@ -82,6 +97,32 @@ impl<T> Turn<'_, T> {
             taken.push(job);
         }
         taken
+    }
+
+    /// Takes so many jobs that wait next as well, if there are.
+    pub(crate) fn take_next(&self, jobs: usize) -> Vec<T> {
+        let mut state = self.0.state.lock();
+        let jobs = jobs.min(state.waiting.len());
+        state.waiting.drain(..jobs).collect()
+    }
+
+    /// Looks at the jobs that wait, in their order.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&VecDeque<T>) -> R) -> R {
+        look(&self.0.state.lock().waiting)
+    }
+
+    /// Gives the turn back and wakes nobody: whoever does this sees to it that somebody asks for it again.
+    pub(crate) fn leave(self) {
+        let is_closed = {
+            let mut state = self.0.state.lock();
+            state.is_taken = false;
+            state.is_closed
+        };
+        let turns = self.0;
+        std::mem::forget(self); // which would wake somebody
+        if is_closed {
+            turns.changed.notify_all();
+        }
     }
 }
 
@@ -130,6 +171,7 @@ mod tests {
         let workers = [worker(), worker()];
         for job in 0..JOBS {
             turns.push(job).unwrap();
+            turns.wake();
             if job.is_multiple_of(100) {
                 sleep(Duration::from_millis(1)); // they find nothing and wait
             }
@@ -161,6 +203,20 @@ mod tests {
         assert_eq!((first, turn.take_while(|job| *job != 4)), (1, vec![2, 3]));
         drop(turn);
         assert_eq!(turns.take().unwrap().0, 4);
+    }
+
+    #[test]
+    fn a_turn_that_is_left_can_be_had_again_with_all_that_waits() {
+        let turns = Turns::new();
+        assert!(turns.turn().is_none(), "there is nothing to do");
+        turns.push(1).unwrap();
+        let turn = turns.turn().unwrap();
+        turns.push(2).unwrap();
+        assert!(turns.turn().is_none(), "somebody has it");
+        assert_eq!(turn.look(|waiting| waiting.len()), 2);
+        turn.leave();
+        assert_eq!(turns.take().map(|(job, _)| job), Some(1));
+        assert_eq!(turns.turn().map(|turn| turn.take_while(|_| true)), Some(vec![2]));
     }
 
     #[test]

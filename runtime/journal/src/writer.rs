@@ -1,11 +1,12 @@
-//! The threads that write the log, two per journal.
+//! The threads that write the log, two per journal, and what is written without them.
 //!
 //! Openraft wants writes serialised and told when they are durable; a disk wants threads that may block. The
 //! threads take turns to take the next job, so that jobs have their order; how entries get to disk depends on
 //! what the log prefers ([`Wal::prefers_placing`]):
 //!
-//! - *Past the page cache.* Whoever has the turn takes what entries wait, gives them their place and passes the
-//!   turn on before it writes them; so the next are written meanwhile.
+//! - *Past the page cache.* If nothing has to be waited for, whoever brings the entries, or has seen those before them
+//!   land, begins their write, and no thread is woken ([`queued`]). Otherwise a thread that has the turn takes what
+//!   entries wait, gives them their place and passes the turn on before it writes them; so the next are written meanwhile.
 //! - *Through the page cache.* Whoever has the turn writes; if nobody syncs at the moment it then does, and as
 //!   long as there is something to sync; meanwhile the other thread writes what comes, for the next fsync to make
 //!   durable all at once. So a lone write is synced by the thread that wrote it, and under load the disk
@@ -15,10 +16,12 @@
 //! again until it works, with the journal marked as stalled meanwhile: openraft would take the error for the end.
 //! A failed *fsync*, or a failed write past the page cache, is the end: nobody knows what is on disk.
 
+mod queued;
+
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,6 +29,7 @@ use parking_lot::Mutex;
 use tidemill_disk::Disk;
 use tidemill_wal::{EntryFrame, LogId, Placed, Space, Synced, Wal};
 
+use self::queued::{QueuedWrites, land_what_ends};
 use crate::Error;
 use crate::durable::Unsettled;
 use crate::health::Health;
@@ -108,11 +112,14 @@ pub(crate) struct Writer {
 }
 
 /// Our end of the jobs.
-struct Source(Arc<Jobs>);
+struct Source {
+    jobs: Arc<Jobs>,
+    threads: Weak<Threads>,
+}
 
 impl Drop for Source {
     fn drop(&mut self) {
-        self.0.close();
+        self.jobs.close();
     }
 }
 
@@ -132,7 +139,7 @@ fn ended() -> io::Error {
 }
 
 impl Writer {
-    /// Starts the threads; the one that is answered ends last.
+    /// Starts the threads; the one that is answered ends last. Call it where tasks can be started.
     pub(crate) fn start(
         journal_id: u32,
         wal: Wal,
@@ -140,39 +147,47 @@ impl Writer {
         health: Arc<Health>,
     ) -> Result<(Writer, JoinHandle<()>), Error> {
         let jobs = Arc::new(Jobs::new());
-        let writer = Writer { jobs: Arc::new(Source(jobs.clone())) };
         let spawn = |run: Box<dyn FnOnce() + Send>| {
             let spawned = std::thread::Builder::new().name(format!("journal-{journal_id}")).spawn(run);
             spawned.map_err(|e| Error::Storage(format!("cannot start the log's threads: {e}")))
         };
         let spare = SpareThread::start(journal_id, wal.clone())?;
-        let shared = Arc::new(Threads {
-            jobs: Taker(jobs),
+        let queued = disk.write_queue().and_then(|queue| QueuedWrites::new(queue).ok());
+        let (queued, ended) = queued.unzip();
+        let threads = Arc::new(Threads {
+            jobs: Taker(jobs.clone()),
             wal,
+            queued,
             disk,
             health,
             unsettled: Mutex::default(),
             telling: Mutex::default(),
             stalled: AtomicUsize::new(0),
-            spare,
+            spare: Mutex::new(Some(spare)),
         });
-        let first = shared.clone();
+        let writer = Writer { jobs: Arc::new(Source { jobs, threads: Arc::downgrade(&threads) }) };
+        if let Some(ended) = ended {
+            tokio::spawn(land_what_ends(ended, Arc::downgrade(&threads)));
+        }
+        let first = threads.clone();
         let first = spawn(Box::new(move || first.run()))?;
         let second = spawn(Box::new(move || {
-            shared.run();
+            threads.run();
             let _ = first.join();
-            // The folder may be opened again once these have ended.
-            if let Some(threads) = Arc::into_inner(shared) {
-                threads.spare.end();
-            }
+            // The folder may be opened again once this has ended.
+            threads.end();
         }))?;
         Ok((writer, second))
     }
 
     /// Queues a job.
     pub(crate) fn submit(&self, job: Job, done: Done) {
-        if let Err((_, done)) = self.jobs.0.push((job, done)) {
-            done.tell(Err(ended()));
+        if let Err((_, done)) = self.jobs.jobs.push((job, done)) {
+            return done.tell(Err(ended()));
+        }
+        match self.jobs.threads.upgrade() {
+            Some(threads) => threads.begin_what_waits(),
+            None => self.jobs.jobs.wake(),
         }
     }
 
@@ -192,6 +207,8 @@ impl Writer {
 struct Threads {
     jobs: Taker,
     wal: Wal,
+    /// None where the disk has no such thing.
+    queued: Option<QueuedWrites>,
     disk: Arc<dyn Disk>,
     health: Arc<Health>,
     unsettled: Mutex<Waiting>,
@@ -199,7 +216,8 @@ struct Threads {
     telling: Mutex<()>,
     /// Writes that are tried again and again.
     stalled: AtomicUsize,
-    spare: SpareThread,
+    /// Until the threads end.
+    spare: Mutex<Option<SpareThread>>,
 }
 
 /// Who waits for entries that are not known to be durable.
@@ -221,10 +239,12 @@ enum Rest {
 }
 
 impl Threads {
-    fn run(&self) {
+    fn run(self: &Arc<Self>) {
         while let Some(((job, done), turn)) = self.jobs.0.take() {
+            // The log waits for what is on its way, and whoever lands it may have ended.
+            self.land_all_queued();
             let rest = match job {
-                Job::Append(entries) if self.wal.prefers_placing() => self.place(entries, done, &turn),
+                Job::Append(entries) if self.wal.prefers_placing() => self.place_all(entries, done, &turn),
                 Job::Append(entries) => self.append(entries, done),
                 Job::Vote(vote) => self.change(done, || self.wal.save_vote(&vote)),
                 Job::Truncate(index) => self.change(done, || self.wal.truncate_since(index)),
@@ -234,7 +254,7 @@ impl Threads {
             match rest {
                 Rest::Nothing => {}
                 Rest::Sync => self.sync_unless_somebody_does(),
-                Rest::Write(placed) => self.write(placed),
+                Rest::Write(mut placed) => self.write(&mut placed),
             }
         }
     }
@@ -261,8 +281,7 @@ impl Threads {
     }
 
     /// Gives entries, and those that wait behind them, their place.
-    fn place(&self, mut entries: Vec<EntryFrame>, done: Done, turn: &Turn<'_, (Job, Done)>) -> Rest {
-        let mut waiting = vec![(last_of(&entries), done)];
+    fn place_all(&self, entries: Vec<EntryFrame>, done: Done, turn: &Turn<'_, (Job, Done)>) -> Rest {
         let mut bytes = bytes_of(&entries);
         let fits = |(job, _): &(Job, Done)| match job {
             Job::Append(further) => {
@@ -271,7 +290,15 @@ impl Threads {
             }
             _ => false,
         };
-        for (job, done) in turn.take_while(fits) {
+        let further = turn.take_while(fits);
+        self.place([(Job::Append(entries), done)].into_iter().chain(further))
+            .map_or(Rest::Nothing, Rest::Write)
+    }
+
+    /// Gives the entries of jobs their place, one after another.
+    fn place(&self, jobs: impl IntoIterator<Item = (Job, Done)>) -> Option<Placed> {
+        let (mut waiting, mut entries) = (Vec::new(), Vec::new());
+        for (job, done) in jobs {
             if let Job::Append(further) = job {
                 waiting.push((last_of(&further), done));
                 entries.extend(further);
@@ -285,17 +312,17 @@ impl Threads {
         match self.stop_on(placed) {
             Ok(placed) => {
                 self.unsettled.lock().waiting.extend(waiting);
-                Rest::Write(placed)
+                Some(placed)
             }
             Err(error) => {
                 let result = Err(error.to_string());
                 Done::tell_all(waiting.into_iter().map(|(_, done)| done).collect(), &result);
-                Rest::Nothing
+                None
             }
         }
     }
 
-    fn write(&self, mut placed: Placed) {
+    fn write(&self, placed: &mut Placed) {
         self.settle(self.persist(|| placed.write()));
     }
 
@@ -337,8 +364,22 @@ impl Threads {
             Done::tell_all(settled, &synced.as_ref().map(|_| ()).map_err(ToString::to_string));
         }
         self.wal.trim_page_cache();
-        if let Ok(synced) = synced {
-            self.spare.synced(synced.bytes);
+        if let (Ok(synced), Some(spare)) = (synced, &*self.spare.lock()) {
+            spare.synced(synced.bytes);
+        }
+        if let Some(queued) = &self.queued {
+            queued.landed();
+        }
+    }
+
+    fn end(self: &Arc<Self>) {
+        self.land_all_queued();
+        if let Some(queued) = &self.queued {
+            queued.end();
+        }
+        let spare = self.spare.lock().take();
+        if let Some(spare) = spare {
+            spare.end();
         }
     }
 

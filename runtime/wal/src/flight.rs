@@ -19,7 +19,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use parking_lot::MutexGuard;
-use tidemill_disk::BLOCK_BYTES;
+use tidemill_disk::{BLOCK_BYTES, WriteQueue};
 
 use crate::error::Error;
 use crate::file::WalFile;
@@ -153,6 +153,39 @@ pub(crate) fn is_preferred(shared: &Shared) -> bool {
     }
 }
 
+/// What stands in the way of entries that are to be placed and written without waiting for anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placing {
+    /// Nothing.
+    AtOnce,
+    /// What is on its way: once that has landed they can be.
+    Behind,
+    /// Something else that takes the disk's time: a new segment, a sync, a longer file.
+    Blocked,
+}
+
+/// What stands in the way of entries from `first` on, with their frames of `needed` bytes.
+pub(crate) fn placing(shared: &Shared, first: u64, needed: u64) -> Placing {
+    if shared.running().is_err() || !is_preferred(shared) {
+        return Placing::Blocked;
+    }
+    let writer = shared.writer.lock();
+    let Some(active) = &writer.active else {
+        return Placing::Blocked;
+    };
+    let is_next = active.next == first && active.end < shared.options.segment_bytes;
+    let has_room = active.end + needed + BLOCK_BYTES <= active.allocated;
+    if !is_next || !has_room || !active.file.disk.has_queued_writes() {
+        return Placing::Blocked;
+    }
+    match (writer.flights.is_empty(), active.end.is_multiple_of(BLOCK_BYTES)) {
+        (false, false) => Placing::Behind,
+        (true, _) if active.synced < active.end => Placing::Blocked,
+        (true, false) if !active.has_open_block() => Placing::Blocked,
+        _ => Placing::AtOnce,
+    }
+}
+
 /// Waits until nothing is on its way.
 pub(crate) fn land_all<'a>(
     shared: &'a Shared,
@@ -171,10 +204,27 @@ impl Placed {
     /// for good.
     pub fn write(&mut self) -> Result<Synced, Error> {
         self.shared.running()?;
-        if self.is_over {
-            return Err(Error::misuse("these entries are written already"));
-        }
-        let written = self.write_to_disk().map_err(Error::io("write", &self.file.name));
+        self.is_not_over()?;
+        let written = self.write_to_disk();
+        self.ended(written)
+    }
+
+    fn is_not_over(&self) -> Result<(), Error> {
+        if self.is_over { Err(Error::misuse("these entries are written already")) } else { Ok(()) }
+    }
+
+    /// Begins what [`Placed::write`] does. Answers whether that was begun: then `queue` tells its end under the name of
+    /// `tag`, which [`Placed::ended`] is to be told. Otherwise nothing has happened.
+    #[must_use]
+    pub fn begin(&self, queue: &WriteQueue, tag: u64) -> bool {
+        let bufs: Vec<IoSlice<'_>> = self.content().chain([self.zeros]).map(IoSlice::new).collect();
+        !self.is_over && self.file.disk.begin_durable(queue, &bufs, self.position, tag)
+    }
+
+    /// The entries are on disk, or cannot be brought there. What [`Placed::write`] says of it holds.
+    pub fn ended(&mut self, written: std::io::Result<()>) -> Result<Synced, Error> {
+        self.is_not_over()?;
+        let written = written.map_err(Error::io("write", &self.file.name));
         if let Err(Error::Io { source, .. }) = &written {
             return Err(self.stop(source));
         }

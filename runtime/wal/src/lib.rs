@@ -75,7 +75,7 @@ mod window;
 mod writer;
 
 pub use error::Error;
-pub use flight::Placed;
+pub use flight::{Placed, Placing};
 pub use hot::{Hot, HotRead, TimestampHit};
 pub use options::{DirectWrites, Options};
 pub use types::{

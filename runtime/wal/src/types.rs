@@ -5,6 +5,8 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use uuid::Uuid;
 
+use crate::frame::FRAME_HEADER_BYTES;
+
 /// Where an entry stands in the replicated log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LogId {
@@ -39,6 +41,12 @@ impl EntryFrame {
     #[must_use]
     pub fn payload_len(&self) -> usize {
         self.parts.iter().map(Bytes::len).sum()
+    }
+
+    /// Bytes of its frame in the log.
+    #[must_use]
+    pub fn frame_bytes(&self) -> usize {
+        FRAME_HEADER_BYTES + self.payload_len()
     }
 }
 

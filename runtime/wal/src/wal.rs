@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tidemill_disk::Disk;
 
 use crate::error::Error;
-use crate::flight::{self, Placed};
+use crate::flight::{self, Placed, Placing};
 use crate::hot::Hot;
 use crate::options::Options;
 use crate::shared::Shared;
@@ -47,6 +47,14 @@ impl Wal {
     #[must_use]
     pub fn prefers_placing(&self) -> bool {
         flight::is_preferred(self.shared())
+    }
+
+    /// Whether entries from `first` on, their frames `needed` bytes together, can be placed and
+    /// their write begun ([`Placed::begin`]) without waiting for anything. Holds until somebody else places,
+    /// appends or truncates.
+    #[must_use]
+    pub fn placing(&self, first: u64, needed: u64) -> Placing {
+        flight::placing(self.shared(), first, needed)
     }
 
     /// Makes everything appended so far durable. A failure stops the log for good.

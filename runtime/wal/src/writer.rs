@@ -252,10 +252,16 @@ impl Active {
     /// What the block that the next frame begins in has already.
     pub(crate) fn shared_block(&self) -> Result<Vec<u8>, Error> {
         let len = (self.end % BLOCK_BYTES) as usize;
-        if self.open_block.end == self.end && self.open_block.bytes.len() == len {
+        if self.has_open_block() {
             return Ok(self.open_block.bytes.clone());
         }
         Ok(self.file.read(self.end - len as u64, len)?.to_vec())
+    }
+
+    /// Whether that is in memory.
+    pub(crate) fn has_open_block(&self) -> bool {
+        let len = (self.end % BLOCK_BYTES) as usize;
+        self.open_block.end == self.end && self.open_block.bytes.len() == len
     }
 
     /// Zeros from behind `needed` more bytes to the end of their last block, as far as the file goes.

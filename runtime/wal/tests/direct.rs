@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use support::{Entry, append, batch, hot_offsets, index, log_id, one_record, open, options, place, try_open};
-use tidemill_disk::SimDisk;
 use tidemill_disk::sim::{Operation, SimRandom};
-use tidemill_wal::{DirectWrites, Error, Options, Placed, Space, Wal};
+use tidemill_disk::{SimDisk, WriteEnd};
+use tidemill_wal::{DirectWrites, Error, Options, Placed, Placing, Space, Wal};
 
 /// As large as is filled up to whole blocks, so that the next need not wait.
 const LARGE: usize = 70_000;
@@ -287,4 +287,53 @@ fn readers_beside_it_read_what_was_written() {
     let (wal, recovered) = Wal::open(disk, dir.path(), roomy()).unwrap();
     assert_eq!(recovered.last, Some(log_id(LAST)));
     assert_eq!(entries(&wal, sized), (1..=LAST).collect::<Vec<_>>());
+}
+
+/// Entries whose write is begun and whose end is told by somebody else.
+#[test]
+fn placing_says_what_stands_in_the_way_of_a_write_that_waits_for_nothing() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let disk: Arc<dyn tidemill_disk::Disk> = Arc::new(tidemill_disk::RealDisk);
+    let queue = disk.write_queue().unwrap();
+    let (wal, _) = Wal::open(disk.clone(), dir.path(), roomy()).unwrap();
+    let needed = |n: u64, bytes| entry(n, bytes).frame.frame_bytes() as u64;
+    assert_eq!(wal.placing(1, needed(1, 100)), Placing::Blocked, "there is no segment");
+    place(&wal, &entry(1, 100)).unwrap();
+    assert_eq!(wal.placing(2, needed(2, 100)), Placing::AtOnce);
+    assert_eq!(wal.placing(3, needed(3, 100)), Placing::Blocked, "it is not the next one");
+    assert_eq!(wal.placing(2, 8 << 20), Placing::Blocked, "the file would have to be longer");
+
+    let mut two = placed(&wal, &entry(2, 100));
+    assert_eq!(wal.placing(3, needed(3, 100)), Placing::Behind, "they share a block");
+    assert!(two.begin(&queue, 2));
+    let ended = queue.take_ended(std::time::Duration::from_secs(60));
+    assert!(matches!(ended[..], [(2, WriteEnd::Durable)]), "{ended:?}");
+    assert_eq!(wal.placing(3, needed(3, 100)), Placing::Behind, "nobody has said yet that it has ended");
+    assert_eq!(two.ended(Ok(())).unwrap().upto, Some(2));
+    assert!(!two.begin(&queue, 3) && two.ended(Ok(())).is_err(), "it is over");
+
+    let three = placed(&wal, &entry(3, LARGE));
+    assert_eq!(wal.placing(4, needed(4, LARGE)), Placing::AtOnce, "it has a block of its own");
+    let mut four = placed(&wal, &entry(4, LARGE));
+    assert!(three.begin(&queue, 3) && four.begin(&queue, 4));
+    assert_eq!(four.ended(Ok(())).unwrap().upto, Some(2), "a gap is before it");
+    drop(three);
+    assert!(matches!(wal.sync(), Err(Error::Stopped { .. })), "nobody told what became of the third");
+    assert_eq!(wal.placing(5, 1), Placing::Blocked);
+    drop((queue, wal));
+
+    let (wal, recovered) = Wal::open(disk, dir.path(), roomy()).unwrap();
+    assert_eq!(recovered.last, Some(log_id(4)), "both got there, whoever was told");
+    append(&wal, &entry(5, 100)).unwrap();
+    assert_eq!(wal.placing(6, needed(6, 100)), Placing::Blocked, "something is not synced");
+}
+
+#[test]
+fn a_write_that_ended_with_an_error_is_the_end_of_the_log() {
+    let (wal, _) = try_open(&SimDisk::new(1), roomy()).unwrap();
+    place(&wal, &entry(1, 10)).unwrap();
+    let mut two = placed(&wal, &entry(2, 10));
+    let ended = two.ended(Err(std::io::Error::other("no disk")));
+    assert!(matches!(ended, Err(Error::Stopped { reason }) if reason.contains("no disk")));
+    assert!(matches!(append(&wal, &entry(3, 10)), Err(Error::Stopped { .. })));
 }

@@ -1,0 +1,242 @@
+//! Entries that are written without a thread that waits for the disk.
+//!
+//! An entry whose write waits for nothing but the disk ([`Wal::placing`]) is given its place and its write is begun by
+//! whoever brings it, a task; a task of the journal is told when the write has ended, and begins what has
+//! waited for that. So an entry wakes one thread, the one that answers, where a thread of the log would have to be woken
+//! as well. Everything else is left to the log's threads: a new segment, a sync, a large
+//! entry, a write to be repeated.
+//!
+//! Whoever has the turn begins writes, a task like a thread, so entries have their order. A job that has to wait for a
+//! landing stays where it is, and nobody is woken: each landing is counted, and afterwards somebody looks at what waits.
+//!
+//! [`Wal::placing`]: tidemill_wal::Wal::placing
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tidemill_disk::{BLOCK_BYTES, WriteEnd, WriteQueue};
+use tidemill_wal::{EntryFrame, Placed, Placing};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
+
+use super::{Done, Job, Threads};
+
+/// Most bytes of entries that are written so, with their frames: with what their first and last block have beside them
+/// they are still what the queue takes at once.
+const MOST_BYTES: usize = WriteQueue::MAX_BYTES - 2 * BLOCK_BYTES as usize;
+/// How long a thread that lands what another one may land as well waits before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+pub(super) struct QueuedWrites {
+    queue: Arc<WriteQueue>,
+    /// By their tags.
+    flying: Mutex<HashMap<u64, Arc<Mutex<Flying>>>>,
+    next_tag: AtomicU64,
+    /// Writes that were begun and are not settled.
+    unsettled: Arc<AtomicUsize>,
+    landings: AtomicU64,
+    is_over: AtomicBool,
+}
+
+/// Tells when a write has ended.
+pub(super) type Ended = AsyncFd<Arc<WriteQueue>>;
+
+struct Flying {
+    placed: Placed,
+    _counted: Counted,
+}
+
+/// Counted as long as it is there.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>) -> Counted {
+        count.fetch_add(1, Ordering::SeqCst);
+        Counted(Arc::clone(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl QueuedWrites {
+    pub(super) fn new(queue: WriteQueue) -> io::Result<(QueuedWrites, Ended)> {
+        let queue = Arc::new(queue);
+        #[allow(unsafe_code, reason = "tokio has no safe way to wait for a descriptor")]
+        // SAFETY: a queue has the same descriptor from its beginning to its end, and this keeps the queue.
+        let ended = unsafe { AsyncFd::register_with_interest(Arc::clone(&queue), Interest::READABLE) }?;
+        let queued = QueuedWrites {
+            queue,
+            flying: Mutex::default(),
+            next_tag: AtomicU64::new(0),
+            unsettled: Arc::default(),
+            landings: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+        };
+        Ok((queued, ended))
+    }
+
+    /// Ends the task that lands what has ended.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.queue.wake();
+    }
+
+    /// Something has landed, whoever wrote it.
+    pub(super) fn landed(&self) {
+        self.landings.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn landings(&self) -> u64 {
+        self.landings.load(Ordering::SeqCst)
+    }
+}
+
+/// What can be done about the jobs that wait, in their order.
+enum Outlook {
+    /// So many can be begun together.
+    Begin(usize),
+    /// They have to wait for a landing.
+    Wait,
+    /// A thread has to do the first.
+    Thread,
+}
+
+impl Threads {
+    /// Begins what waits, as far as that takes no waiting; wakes a thread for the rest.
+    pub(super) fn begin_what_waits(self: &Arc<Self>) {
+        let Some(queued) = &self.queued else {
+            return self.jobs.0.wake();
+        };
+        loop {
+            let landings = queued.landings();
+            // Whoever has the turn looks at what waits when it is over.
+            let Some(turn) = self.jobs.0.turn() else {
+                return;
+            };
+            match turn.look(|waiting| self.outlook(queued, waiting)) {
+                Outlook::Begin(jobs) => {
+                    if let Some(placed) = self.place(turn.take_next(jobs)) {
+                        self.begin(queued, placed);
+                    }
+                    turn.leave();
+                }
+                Outlook::Wait => {
+                    turn.leave();
+                    // Whoever landed something in between may have found the turn taken.
+                    if queued.landings() == landings {
+                        return;
+                    }
+                }
+                Outlook::Thread => return, // which wakes one
+            }
+        }
+    }
+
+    fn outlook(&self, queued: &QueuedWrites, waiting: &VecDeque<(Job, Done)>) -> Outlook {
+        let appends = waiting.iter().map_while(|(job, _)| match job {
+            Job::Append(entries) => Some(entries),
+            _ => None,
+        });
+        let (mut jobs, mut bytes, mut first) = (0, 0, None);
+        for entries in appends {
+            let further: usize = entries.iter().map(EntryFrame::frame_bytes).sum();
+            if bytes + further > MOST_BYTES {
+                break;
+            }
+            first = first.or(entries.first().map(|entry| entry.log_id.index));
+            bytes += further;
+            jobs += 1;
+        }
+        let Some(first) = first else {
+            return Outlook::Thread;
+        };
+        match self.wal.placing(first, bytes as u64) {
+            Placing::AtOnce if queued.queue.has_room() => Outlook::Begin(jobs),
+            Placing::AtOnce | Placing::Behind => Outlook::Wait,
+            Placing::Blocked => Outlook::Thread,
+        }
+    }
+
+    fn begin(self: &Arc<Self>, queued: &QueuedWrites, placed: Placed) {
+        let tag = queued.next_tag.fetch_add(1, Ordering::Relaxed);
+        let flying = Flying { placed, _counted: Counted::new(&queued.unsettled) };
+        let flying = Arc::new(Mutex::new(flying));
+        queued.flying.lock().insert(tag, Arc::clone(&flying));
+        // Locked, because its end may be told before this returns.
+        let has_begun = flying.lock().placed.begin(&queued.queue, tag);
+        if !has_begun {
+            queued.flying.lock().remove(&tag);
+            self.write_with_a_thread(flying);
+        }
+    }
+
+    /// Writes what could not be written in the queue, and says what is the matter if it still cannot be.
+    fn write_with_a_thread(self: &Arc<Self>, flying: Arc<Mutex<Flying>>) {
+        let threads = Arc::clone(self);
+        let write = move || {
+            threads.write(&mut flying.lock().placed);
+            drop(flying);
+            threads
+        };
+        match Handle::try_current() {
+            Ok(tasks) => drop(tasks.spawn_blocking(move || write().begin_what_waits())),
+            // One of the log's threads, which looks at what waits itself.
+            Err(_) => drop(write()),
+        }
+    }
+
+    /// Settles writes that have ended. Waits for one until `patience` is over.
+    fn land_ended(self: &Arc<Self>, queued: &QueuedWrites, patience: Duration) {
+        for (tag, end) in queued.queue.take_ended(patience) {
+            let Some(flying) = queued.flying.lock().remove(&tag) else {
+                continue;
+            };
+            let written = match end {
+                WriteEnd::Durable => Ok(()),
+                WriteEnd::Failed(error) => Err(error),
+                WriteEnd::NotWritten => {
+                    self.write_with_a_thread(flying);
+                    continue;
+                }
+            };
+            let synced = flying.lock().placed.ended(written);
+            self.settle(synced);
+        }
+    }
+
+    /// Waits until everything that was begun is settled.
+    pub(super) fn land_all_queued(self: &Arc<Self>) {
+        if let Some(queued) = &self.queued {
+            while queued.unsettled.load(Ordering::SeqCst) > 0 {
+                self.land_ended(queued, LOOK_AGAIN);
+            }
+        }
+    }
+}
+
+/// Lands what has ended, until the threads are gone.
+pub(super) async fn land_what_ends(ended: Ended, threads: Weak<Threads>) {
+    while let Ok(mut ready) = ended.readable().await {
+        // What ends from here on makes it readable again, though nobody reads it: tokio asks for changes.
+        ready.clear_ready();
+        let Some(threads) = threads.upgrade() else {
+            return;
+        };
+        match &threads.queued {
+            Some(queued) if !queued.is_over.load(Ordering::SeqCst) => {
+                threads.land_ended(queued, Duration::ZERO);
+                threads.begin_what_waits();
+            }
+            _ => return,
+        }
+    }
+}
