@@ -16,6 +16,7 @@
 //! again until it works, with the journal marked as stalled meanwhile: openraft would take the error for the end.
 //! A failed *fsync*, or a failed write past the page cache, is the end: nobody knows what is on disk.
 
+mod job;
 mod queued;
 
 use std::collections::VecDeque;
@@ -27,67 +28,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tidemill_disk::Disk;
-use tidemill_wal::{EntryFrame, LogId, Placed, Space, Synced, Wal};
+use tidemill_wal::{EntryFrame, Placed, Space, Synced, Wal};
 
+pub(crate) use self::job::{Done, Job};
 use self::queued::{QueuedWrites, land_what_ends};
 use crate::Error;
-use crate::durable::Unsettled;
 use crate::health::Health;
 use crate::spare_thread::SpareThread;
 use crate::turns::{Turn, Turns};
-
-/// Told how a job went.
-pub(crate) enum Done {
-    /// Whoever asked for it.
-    Call(Box<dyn FnOnce(io::Result<()>) + Send>),
-    /// Whoever waits for entries to be on disk.
-    Settle(Unsettled),
-}
-
-impl Done {
-    pub(crate) fn call(tell: impl FnOnce(io::Result<()>) + Send + 'static) -> Done {
-        Done::Call(Box::new(tell))
-    }
-
-    fn tell(self, result: io::Result<()>) {
-        match self {
-            Done::Call(tell) => tell(result),
-            Done::Settle(unsettled) => unsettled.settle(&result),
-        }
-    }
-
-    /// Tells all of them, those who wait for entries with one wake-up.
-    fn tell_all(all: Vec<Done>, result: &Result<(), String>) {
-        let result = || result.clone().map_err(io::Error::other);
-        let mut unsettled: Option<Unsettled> = None;
-        for done in all {
-            match done {
-                Done::Call(tell) => tell(result()),
-                Done::Settle(further) => {
-                    unsettled = Some(match unsettled.take() {
-                        Some(before) => before.and(further),
-                        None => further,
-                    });
-                }
-            }
-        }
-        if let Some(unsettled) = unsettled {
-            unsettled.settle(&result());
-        }
-    }
-}
-
-/// Something to be made durable, in order.
-pub(crate) enum Job {
-    /// Entries after the last one.
-    Append(Vec<EntryFrame>),
-    /// The vote.
-    Vote(Vec<u8>),
-    /// Entries from this index on go.
-    Truncate(u64),
-    /// Entries up to this one go.
-    Purge(LogId),
-}
 
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LAST_RETRY: Duration = Duration::from_millis(500);
@@ -108,7 +56,7 @@ fn bytes_of(entries: &[EntryFrame]) -> usize {
 /// Hands jobs to the threads. They end when the last of these is dropped.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    jobs: Arc<Source>,
+    source: Arc<Source>,
 }
 
 /// Our end of the jobs.
@@ -165,7 +113,7 @@ impl Writer {
             stalled: AtomicUsize::new(0),
             spare: Mutex::new(Some(spare)),
         });
-        let writer = Writer { jobs: Arc::new(Source { jobs, threads: Arc::downgrade(&threads) }) };
+        let writer = Writer { source: Arc::new(Source { jobs, threads: Arc::downgrade(&threads) }) };
         if let Some(ended) = ended {
             tokio::spawn(land_what_ends(ended, Arc::downgrade(&threads)));
         }
@@ -182,12 +130,12 @@ impl Writer {
 
     /// Queues a job.
     pub(crate) fn submit(&self, job: Job, done: Done) {
-        if let Err((_, done)) = self.jobs.jobs.push((job, done)) {
+        if let Err((_, done)) = self.source.jobs.push((job, done)) {
             return done.tell(Err(ended()));
         }
-        match self.jobs.threads.upgrade() {
+        match self.source.threads.upgrade() {
             Some(threads) => threads.begin_what_waits(),
-            None => self.jobs.jobs.wake(),
+            None => self.source.jobs.wake(),
         }
     }
 
