@@ -36,8 +36,8 @@ pub(crate) struct DirectFile {
     buffered: Mutex<()>,
 }
 
-/// `EXT4_SUPER_MAGIC` and `XFS_SUPER_MAGIC` of `statfs(2)`. Both begin a write past the page cache, to blocks that the file
-/// has, without waiting for it; others may do the whole write before `io_submit(2)` returns.
+/// `EXT4_SUPER_MAGIC` and `XFS_SUPER_MAGIC` of `statfs(2)`. Set up as usual, both begin a write past the page cache to
+/// blocks that the file has without waiting for its end; others may do all of it before `io_submit(2)` returns.
 const ASYNCHRONOUS: [u64; 2] = [0xEF53, 0x5846_5342];
 
 impl DirectFile {

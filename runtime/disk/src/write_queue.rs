@@ -17,6 +17,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -59,6 +60,8 @@ pub struct WriteQueue {
     context: libc::c_ulong,
     ended: OwnedFd,
     slots: Mutex<[Slot; SLOTS]>,
+    /// What the system answers is that it cannot do this.
+    is_refused: AtomicBool,
 }
 
 #[derive(Default)]
@@ -97,12 +100,17 @@ impl WriteQueue {
         if done < 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(WriteQueue { context, ended, slots: Mutex::default() })
+        Ok(WriteQueue { context, ended, slots: Mutex::default(), is_refused: AtomicBool::new(false) })
     }
 
     /// Whether a write can be begun before another one has ended.
     pub fn has_room(&self) -> bool {
         self.slots.lock().iter().any(|slot| slot.write.is_none())
+    }
+
+    /// Whether the system has answered that it cannot do this. Then nothing more should be begun.
+    pub fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
     }
 
     /// Whether nothing is on its way.
@@ -147,8 +155,11 @@ impl WriteQueue {
             }
         });
         let begun = self.submit(request);
-        if begun.is_err() {
+        if let Err(error) = &begun {
             self.set(number, |slot| drop(slot.write.take()));
+            if error.kind() != io::ErrorKind::WouldBlock {
+                self.is_refused.store(true, Ordering::Relaxed);
+            }
         }
         begun.is_ok()
     }

@@ -40,6 +40,15 @@ impl<T> Turns<T> {
         Ok(())
     }
 
+    /// Queues a job before all others and wakes a thread for it. Whoever ends looks for what it is about, so it may be refused.
+    pub(crate) fn push_first(&self, job: T) {
+        let mut state = self.state.lock();
+        if !state.is_closed {
+            state.waiting.push_front(job);
+            self.changed.notify_one();
+        }
+    }
+
     /// Wakes a thread for what waits, unless somebody has the turn, who does that.
     pub(crate) fn wake(&self) {
         let state = self.state.lock();
@@ -215,8 +224,9 @@ mod tests {
         assert!(turns.turn().is_none(), "somebody has it");
         assert_eq!(turn.look(|waiting| waiting.len()), 2);
         turn.leave();
-        assert_eq!(turns.take().map(|(job, _)| job), Some(1));
-        assert_eq!(turns.turn().map(|turn| turn.take_while(|_| true)), Some(vec![2]));
+        turns.push_first(0);
+        assert_eq!(turns.take().map(|(job, _)| job), Some(0));
+        assert_eq!(turns.turn().map(|turn| turn.take_next(5)), Some(vec![1, 2]));
     }
 
     #[test]

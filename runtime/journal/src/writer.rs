@@ -87,7 +87,8 @@ fn ended() -> io::Error {
 }
 
 impl Writer {
-    /// Starts the threads; the one that is answered ends last. Call it where tasks can be started.
+    /// Starts the threads; the one that is answered ends last. Call it in a runtime whose
+    /// I/O is enabled.
     pub(crate) fn start(
         journal_id: u32,
         wal: Wal,
@@ -187,16 +188,19 @@ enum Rest {
 }
 
 impl Threads {
-    fn run(self: &Arc<Self>) {
+    fn run(&self) {
         while let Some(((job, done), turn)) = self.jobs.0.take() {
-            // The log waits for what is on its way, and whoever lands it may have ended.
-            self.land_all_queued();
+            // What changes the log waits for what is on its way, and whoever lands that may have ended.
+            if !matches!(job, Job::Vote(_)) {
+                self.land_all_queued();
+            }
             let rest = match job {
                 Job::Append(entries) if self.wal.prefers_placing() => self.place_all(entries, done, &turn),
                 Job::Append(entries) => self.append(entries, done),
                 Job::Vote(vote) => self.change(done, || self.wal.save_vote(&vote)),
                 Job::Truncate(index) => self.change(done, || self.wal.truncate_since(index)),
                 Job::Purge(upto) => self.change(done, || self.wal.purge_upto(upto)),
+                Job::WriteAgain => Rest::Nothing, // landed above
             };
             drop(turn);
             match rest {
@@ -272,6 +276,7 @@ impl Threads {
 
     fn write(&self, placed: &mut Placed) {
         self.settle(self.persist(|| placed.write()));
+        self.wal.trim_page_cache();
     }
 
     /// Syncs until nothing waits for it.
@@ -288,6 +293,7 @@ impl Threads {
                 }
             }
             self.settle(self.wal.sync());
+            self.wal.trim_page_cache();
         }
     }
 
@@ -311,7 +317,6 @@ impl Threads {
             };
             Done::tell_all(settled, &synced.as_ref().map(|_| ()).map_err(ToString::to_string));
         }
-        self.wal.trim_page_cache();
         if let (Ok(synced), Some(spare)) = (synced, &*self.spare.lock()) {
             spare.synced(synced.bytes);
         }
@@ -320,11 +325,8 @@ impl Threads {
         }
     }
 
-    fn end(self: &Arc<Self>) {
+    fn end(&self) {
         self.land_all_queued();
-        if let Some(queued) = &self.queued {
-            queued.end();
-        }
         let spare = self.spare.lock().take();
         if let Some(spare) = spare {
             spare.end();

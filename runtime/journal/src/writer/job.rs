@@ -57,4 +57,6 @@ pub(crate) enum Job {
     Truncate(u64),
     /// Entries up to this one go.
     Purge(LogId),
+    /// Entries that have their place, and whose write has to be repeated.
+    WriteAgain,
 }

@@ -13,34 +13,34 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tidemill_disk::{BLOCK_BYTES, WriteEnd, WriteQueue};
 use tidemill_wal::{EntryFrame, Placed, Placing};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::runtime::Handle;
 
 use super::{Done, Job, Threads};
 
 /// Most bytes of entries that are written so, with their frames: with what their first and last block have beside them
 /// they are still what the queue takes at once.
 const MOST_BYTES: usize = WriteQueue::MAX_BYTES - 2 * BLOCK_BYTES as usize;
-/// How long a thread that lands what another one may land as well waits before it looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How long a thread that waits for writes to be settled leaves those that have ended to the task.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 pub(super) struct QueuedWrites {
     queue: Arc<WriteQueue>,
     /// By their tags.
     flying: Mutex<HashMap<u64, Arc<Mutex<Flying>>>>,
     next_tag: AtomicU64,
+    /// Those that a thread has to write once more.
+    again: Mutex<Vec<Arc<Mutex<Flying>>>>,
     /// Writes that were begun and are not settled.
-    unsettled: Arc<AtomicUsize>,
+    unsettled: Arc<Count>,
     landings: AtomicU64,
-    is_over: AtomicBool,
 }
 
 /// Tells when a write has ended.
@@ -51,19 +51,26 @@ struct Flying {
     _counted: Counted,
 }
 
+#[derive(Default)]
+struct Count {
+    count: Mutex<usize>,
+    has_fallen: Condvar,
+}
+
 /// Counted as long as it is there.
-struct Counted(Arc<AtomicUsize>);
+struct Counted(Arc<Count>);
 
 impl Counted {
-    fn new(count: &Arc<AtomicUsize>) -> Counted {
-        count.fetch_add(1, Ordering::SeqCst);
+    fn new(count: &Arc<Count>) -> Counted {
+        *count.count.lock() += 1;
         Counted(Arc::clone(count))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        *self.0.count.lock() -= 1;
+        self.0.has_fallen.notify_all();
     }
 }
 
@@ -77,17 +84,11 @@ impl QueuedWrites {
             queue,
             flying: Mutex::default(),
             next_tag: AtomicU64::new(0),
+            again: Mutex::default(),
             unsettled: Arc::default(),
             landings: AtomicU64::new(0),
-            is_over: AtomicBool::new(false),
         };
         Ok((queued, ended))
-    }
-
-    /// Ends the task that lands what has ended.
-    pub(super) fn end(&self) {
-        self.is_over.store(true, Ordering::SeqCst);
-        self.queue.wake();
     }
 
     /// Something has landed, whoever wrote it.
@@ -97,6 +98,13 @@ impl QueuedWrites {
 
     fn landings(&self) -> u64 {
         self.landings.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for QueuedWrites {
+    /// Ends the task that lands what has ended.
+    fn drop(&mut self) {
+        self.queue.wake();
     }
 }
 
@@ -112,7 +120,7 @@ enum Outlook {
 
 impl Threads {
     /// Begins what waits, as far as that takes no waiting; wakes a thread for the rest.
-    pub(super) fn begin_what_waits(self: &Arc<Self>) {
+    pub(super) fn begin_what_waits(&self) {
         let Some(queued) = &self.queued else {
             return self.jobs.0.wake();
         };
@@ -159,6 +167,9 @@ impl Threads {
         let Some(first) = first else {
             return Outlook::Thread;
         };
+        if queued.queue.is_refused() {
+            return Outlook::Thread;
+        }
         match self.wal.placing(first, bytes as u64) {
             Placing::AtOnce if queued.queue.has_room() => Outlook::Begin(jobs),
             Placing::AtOnce | Placing::Behind => Outlook::Wait,
@@ -166,7 +177,7 @@ impl Threads {
         }
     }
 
-    fn begin(self: &Arc<Self>, queued: &QueuedWrites, placed: Placed) {
+    fn begin(&self, queued: &QueuedWrites, placed: Placed) {
         let tag = queued.next_tag.fetch_add(1, Ordering::Relaxed);
         let flying = Flying { placed, _counted: Counted::new(&queued.unsettled) };
         let flying = Arc::new(Mutex::new(flying));
@@ -175,28 +186,19 @@ impl Threads {
         let has_begun = flying.lock().placed.begin(&queued.queue, tag);
         if !has_begun {
             queued.flying.lock().remove(&tag);
-            self.write_with_a_thread(flying);
+            self.have_written_again(queued, flying);
         }
     }
 
-    /// Writes what could not be written in the queue, and says what is the matter if it still cannot be.
-    fn write_with_a_thread(self: &Arc<Self>, flying: Arc<Mutex<Flying>>) {
-        let threads = Arc::clone(self);
-        let write = move || {
-            threads.write(&mut flying.lock().placed);
-            drop(flying);
-            threads
-        };
-        match Handle::try_current() {
-            Ok(tasks) => drop(tasks.spawn_blocking(move || write().begin_what_waits())),
-            // One of the log's threads, which looks at what waits itself.
-            Err(_) => drop(write()),
-        }
+    /// Has a thread write what could not be written in the queue, and say what is the matter if it still cannot be.
+    fn have_written_again(&self, queued: &QueuedWrites, flying: Arc<Mutex<Flying>>) {
+        queued.again.lock().push(flying);
+        self.jobs.0.push_first((Job::WriteAgain, Done::call(|_| ())));
     }
 
-    /// Settles writes that have ended. Waits for one until `patience` is over.
-    fn land_ended(self: &Arc<Self>, queued: &QueuedWrites, patience: Duration) {
-        for (tag, end) in queued.queue.take_ended(patience) {
+    /// Settles writes that have ended.
+    fn land_ended(&self, queued: &QueuedWrites) {
+        for (tag, end) in queued.queue.take_ended(Duration::ZERO) {
             let Some(flying) = queued.flying.lock().remove(&tag) else {
                 continue;
             };
@@ -204,7 +206,7 @@ impl Threads {
                 WriteEnd::Durable => Ok(()),
                 WriteEnd::Failed(error) => Err(error),
                 WriteEnd::NotWritten => {
-                    self.write_with_a_thread(flying);
+                    self.have_written_again(queued, flying);
                     continue;
                 }
             };
@@ -213,11 +215,23 @@ impl Threads {
         }
     }
 
-    /// Waits until everything that was begun is settled.
-    pub(super) fn land_all_queued(self: &Arc<Self>) {
-        if let Some(queued) = &self.queued {
-            while queued.unsettled.load(Ordering::SeqCst) > 0 {
-                self.land_ended(queued, LOOK_AGAIN);
+    /// Waits, on a thread of the log, until everything that was begun is settled; writes what has to be written again.
+    pub(super) fn land_all_queued(&self) {
+        let Some(queued) = &self.queued else {
+            return;
+        };
+        loop {
+            let again = std::mem::take(&mut *queued.again.lock());
+            for flying in again {
+                self.write(&mut flying.lock().placed);
+            }
+            self.land_ended(queued);
+            let mut unsettled = queued.unsettled.count.lock();
+            if *unsettled == 0 {
+                return;
+            }
+            if queued.again.lock().is_empty() {
+                queued.unsettled.has_fallen.wait_for(&mut unsettled, LOOK_AGAIN);
             }
         }
     }
@@ -231,12 +245,10 @@ pub(super) async fn land_what_ends(ended: Ended, threads: Weak<Threads>) {
         let Some(threads) = threads.upgrade() else {
             return;
         };
-        match &threads.queued {
-            Some(queued) if !queued.is_over.load(Ordering::SeqCst) => {
-                threads.land_ended(queued, Duration::ZERO);
-                threads.begin_what_waits();
-            }
-            _ => return,
+        if let Some(queued) = &threads.queued {
+            threads.land_ended(queued);
+            threads.begin_what_waits();
+            threads.wal.trim_page_cache();
         }
     }
 }
