@@ -1,9 +1,10 @@
 //! Appending past the page cache: several writes on their way at a time, each durable by itself.
 //!
 //! Entries are first given their place, one call after another, and then written by whoever has called, or begun
-//! in a queue that tells the end ([`Placed::begin`]), all at once if need be. Whatever order the disk takes them in, they land in the log's: an entry can be read,
-//! and counts as durable, when it and everything before it is on disk. At a crash one behind another that
-//! did not get there is a torn tail, because no frame calls anything synced that has not landed.
+//! in a queue that tells the end ([`Placed::begin`]), all at once if need be. Whatever order the disk takes them
+//! in, they land in the log's: an entry can be read, and counts as durable, when it and everything before it is
+//! on disk. At a crash one behind another that did not get there is a torn tail, because no frame calls anything
+//! synced that has not landed.
 //!
 //! Such a write covers whole blocks. A large one is filled up with zeros, which its last frame's header
 //! accounts for, so that the next begins with a block of its own and need not wait. A small one would waste
