@@ -105,7 +105,7 @@ impl DirectFile {
 }
 
 /// Whether this is how a file system, or what is between it and us, says that it cannot do this.
-fn is_refusal(error: &io::Error) -> bool {
+pub(crate) fn is_refusal(error: &io::Error) -> bool {
     [Errno::INVAL, Errno::OPNOTSUPP, Errno::NOSYS]
         .iter()
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))

@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
-use crate::direct::{AlignedPiece, DirectFile, PIECE_BYTES, Rest};
+use crate::direct::{AlignedPiece, DirectFile, PIECE_BYTES, Rest, is_refusal};
 
 /// As many as the disk gains from: with two it has the next one when it is done with the first.
 const SLOTS: usize = 2;
@@ -237,19 +237,12 @@ fn end_of(result: i64, len: usize) -> WriteEnd {
         Ok(_) => WriteEnd::NotWritten,
         Err(_) => {
             let errno = i32::try_from(result.saturating_neg()).unwrap_or(i32::MAX);
-            let is_harmless = [
-                Errno::INVAL,
-                Errno::OPNOTSUPP,
-                Errno::NOSYS,
-                Errno::NOSPC,
-                Errno::DQUOT,
-                Errno::AGAIN,
-                Errno::INTR,
-            ];
-            if is_harmless.iter().any(|harmless| harmless.raw_os_error() == errno) {
+            let error = io::Error::from_raw_os_error(errno);
+            let passing = [Errno::NOSPC, Errno::DQUOT, Errno::AGAIN, Errno::INTR];
+            if is_refusal(&error) || passing.iter().any(|other| other.raw_os_error() == errno) {
                 WriteEnd::NotWritten
             } else {
-                WriteEnd::Failed(io::Error::from_raw_os_error(errno))
+                WriteEnd::Failed(error)
             }
         }
     }

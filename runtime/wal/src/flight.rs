@@ -174,9 +174,8 @@ pub(crate) fn placing(shared: &Shared, first: u64, needed: u64) -> Placing {
     let Some(active) = &writer.active else {
         return Placing::Blocked;
     };
-    let is_next = active.next == first && active.end < shared.options.segment_bytes;
-    let has_room = active.end + needed + BLOCK_BYTES <= active.allocated;
-    if !is_next || !has_room || !active.file.disk.has_queued_writes() {
+    let has_place = active.has_place(first, needed + BLOCK_BYTES, shared.options.segment_bytes);
+    if !has_place || !active.file.disk.has_queued_writes() {
         return Placing::Blocked;
     }
     match (writer.flights.is_empty(), active.end.is_multiple_of(BLOCK_BYTES)) {

@@ -146,7 +146,7 @@ pub(crate) fn checked_len(entries: &[EntryFrame], last: Option<LogId>) -> Result
         if len > MAX_PAYLOAD_BYTES {
             return Err(Error::misuse(format!("an entry of {len} bytes is larger than {MAX_PAYLOAD_BYTES}")));
         }
-        needed += (FRAME_HEADER_BYTES + len) as u64;
+        needed += entry.frame_bytes() as u64;
     }
     Ok(needed)
 }
@@ -162,7 +162,7 @@ impl Writer {
         space: Space,
     ) -> Result<(), Error> {
         if let Some(active) = &mut self.active {
-            if active.next == first && active.end < shared.options.segment_bytes {
+            if active.goes_on_with(first, shared.options.segment_bytes) {
                 return Ok(());
             }
             active.close(shared)?;
@@ -214,8 +214,7 @@ impl Writer {
     /// of its own, without changing the file's length.
     pub(crate) fn has_place_beside(&self, first: u64, room: u64, segment_bytes: u64) -> bool {
         self.active.as_ref().is_some_and(|active| {
-            let is_next = active.next == first && active.end < segment_bytes;
-            is_next && active.end.is_multiple_of(BLOCK_BYTES) && active.end + room <= active.allocated
+            active.has_place(first, room, segment_bytes) && active.end.is_multiple_of(BLOCK_BYTES)
         })
     }
 }
@@ -249,6 +248,16 @@ pub(crate) fn publish(
 const BLOCK: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
 
 impl Active {
+    /// Whether an entry `first` belongs in this file and not in one that follows it.
+    fn goes_on_with(&self, first: u64, segment_bytes: u64) -> bool {
+        self.next == first && self.end < segment_bytes
+    }
+
+    /// Whether an entry `first` may be placed here without changing the file's length.
+    pub(crate) fn has_place(&self, first: u64, room: u64, segment_bytes: u64) -> bool {
+        self.goes_on_with(first, segment_bytes) && self.end + room <= self.allocated
+    }
+
     /// What the block that the next frame begins in has already.
     pub(crate) fn shared_block(&self) -> Result<Vec<u8>, Error> {
         let len = (self.end % BLOCK_BYTES) as usize;
