@@ -14,6 +14,7 @@ use crate::config::BrokerConfig;
 async fn start(folder: &TempDir) -> Arc<Broker> {
     let config = BrokerConfig {
         data_dir: folder.path().to_owned(),
+        journals: 2,
         disk_reserve_bytes: 0,
         // The coordinator's own look is not to come in between.
         transaction_abort_timed_out_transaction_cleanup_interval_ms: 3_600_000,

@@ -162,7 +162,7 @@ impl Opener {
     async fn open_all(&self, metadata: Journal, topics: &[TopicMetadata]) -> Result<Journals, Error> {
         let groups = metadata.state(|state| state.metadata().group_journals().values().max().copied());
         let placed = topics.iter().flat_map(|topic| &topic.journals).max().copied();
-        let spread = self.config.journals.max(1);
+        let spread = self.config.journal_count();
         let count = spread.max(placed.unwrap_or(0)).max(groups.unwrap_or(0));
         let share = usize::try_from(count).unwrap_or(1);
         let data = try_join_all((1..=count).map(|id| self.open(id, share))).await?;

@@ -18,7 +18,6 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
@@ -26,8 +25,8 @@ use rustix::io::Errno;
 
 use crate::direct::{AlignedPiece, DirectFile, PIECE_BYTES, Rest, is_refusal};
 
-/// As many as the disk gains from: with two it has the next one when it is done with the first.
-const SLOTS: usize = 2;
+/// As many as a disk gains from, of some hundred KiB each.
+const SLOTS: usize = 4;
 
 /// `IOCB_CMD_PWRITE` and `IOCB_FLAG_RESFD` of `linux/aio_abi.h`.
 const COMMAND_PWRITE: u16 = 1;
@@ -111,11 +110,6 @@ impl WriteQueue {
     /// Whether the system has answered that it cannot do this. Then nothing more should be begun.
     pub fn is_refused(&self) -> bool {
         self.is_refused.load(Ordering::Relaxed)
-    }
-
-    /// Whether nothing is on its way.
-    pub fn is_empty(&self) -> bool {
-        self.slots.lock().iter().all(|slot| slot.write.is_none())
     }
 
     /// Begins to write `bufs`, whole blocks, to `file`. Answers whether it has.
@@ -204,18 +198,14 @@ impl WriteQueue {
         }
     }
 
-    /// The writes that have ended, with their tags. Waits for one until `patience` is over.
-    pub fn take_ended(&self, patience: Duration) -> Vec<(u64, WriteEnd)> {
+    /// The writes that have ended since this was asked before, with their tags.
+    pub fn take_ended(&self) -> Vec<(u64, WriteEnd)> {
         let mut events = [IoEvent::default(); SLOTS];
-        let mut patience = libc::timespec {
-            tv_sec: patience.as_secs().cast_signed(),
-            tv_nsec: i64::from(patience.subsec_nanos()),
-        };
-        let least = i64::from((patience.tv_sec, patience.tv_nsec) != (0, 0));
+        let mut patience = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the system writes as many events as there is room for, to memory that is ours.
         let told = unsafe {
             let (events, patience) = (events.as_mut_ptr(), &raw mut patience);
-            libc::syscall(libc::SYS_io_getevents, self.context, least, SLOTS as i64, events, patience)
+            libc::syscall(libc::SYS_io_getevents, self.context, 0_i64, SLOTS as i64, events, patience)
         };
         let mut slots = self.slots.lock();
         let ended = events.iter().take(usize::try_from(told).unwrap_or(0)).filter_map(|event| {

@@ -98,26 +98,9 @@ impl<T> Turns<T> {
 }
 
 impl<T> Turn<'_, T> {
-    /// Takes the jobs that wait next as well, as long as they are `wanted`.
-    pub(crate) fn take_while(&self, mut wanted: impl FnMut(&T) -> bool) -> Vec<T> {
-        let mut state = self.0.state.lock();
-        let mut taken = Vec::new();
-        while let Some(job) = state.waiting.pop_front_if(|job| wanted(job)) {
-            taken.push(job);
-        }
-        taken
-    }
-
-    /// Takes so many jobs that wait next as well, if there are.
-    pub(crate) fn take_next(&self, jobs: usize) -> Vec<T> {
-        let mut state = self.0.state.lock();
-        let jobs = jobs.min(state.waiting.len());
-        state.waiting.drain(..jobs).collect()
-    }
-
-    /// Looks at the jobs that wait, in their order.
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&VecDeque<T>) -> R) -> R {
-        look(&self.0.state.lock().waiting)
+    /// The jobs that wait, in their order. Whoever has the turn may take some from the front.
+    pub(crate) fn waiting<R>(&self, with: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
+        with(&mut self.0.state.lock().waiting)
     }
 
     /// Gives the turn back and wakes nobody: whoever does this sees to it that somebody asks for it again.
@@ -209,7 +192,8 @@ mod tests {
         let turns = Turns::new();
         (1..=5).for_each(|job| turns.push(job).unwrap());
         let (first, turn) = turns.take().unwrap();
-        assert_eq!((first, turn.take_while(|job| *job != 4)), (1, vec![2, 3]));
+        let further: Vec<u64> = turn.waiting(|waiting| waiting.drain(..2).collect());
+        assert_eq!((first, further), (1, vec![2, 3]));
         drop(turn);
         assert_eq!(turns.take().unwrap().0, 4);
     }
@@ -222,11 +206,11 @@ mod tests {
         let turn = turns.turn().unwrap();
         turns.push(2).unwrap();
         assert!(turns.turn().is_none(), "somebody has it");
-        assert_eq!(turn.look(|waiting| waiting.len()), 2);
+        assert_eq!(turn.waiting(|waiting| waiting.len()), 2);
         turn.leave();
         turns.push_first(0);
         assert_eq!(turns.take().map(|(job, _)| job), Some(0));
-        assert_eq!(turns.turn().map(|turn| turn.take_next(5)), Some(vec![1, 2]));
+        assert_eq!(turns.turn().unwrap().waiting(std::mem::take), [1, 2]);
     }
 
     #[test]

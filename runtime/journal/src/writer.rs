@@ -30,6 +30,7 @@ use parking_lot::Mutex;
 use tidemill_disk::Disk;
 use tidemill_wal::{EntryFrame, Placed, Space, Synced, Wal};
 
+use self::job::{Appends, Front, frame_bytes};
 pub(crate) use self::job::{Done, Job};
 use self::queued::{QueuedWrites, land_what_ends};
 use crate::Error;
@@ -47,10 +48,6 @@ type Jobs = Turns<(Job, Done)>;
 
 fn last_of(entries: &[EntryFrame]) -> u64 {
     entries.last().map_or(0, |last| last.log_id.index)
-}
-
-fn bytes_of(entries: &[EntryFrame]) -> usize {
-    entries.iter().map(EntryFrame::payload_len).sum()
 }
 
 /// Hands jobs to the threads. They end when the last of these is dropped.
@@ -234,27 +231,18 @@ impl Threads {
 
     /// Gives entries, and those that wait behind them, their place.
     fn place_all(&self, entries: Vec<EntryFrame>, done: Done, turn: &Turn<'_, (Job, Done)>) -> Rest {
-        let mut bytes = bytes_of(&entries);
-        let fits = |(job, _): &(Job, Done)| match job {
-            Job::Append(further) => {
-                bytes += bytes_of(further);
-                bytes <= WRITE_BYTES
-            }
-            _ => false,
-        };
-        let further = turn.take_while(fits);
-        self.place([(Job::Append(entries), done)].into_iter().chain(further))
-            .map_or(Rest::Nothing, Rest::Write)
+        let room = WRITE_BYTES.saturating_sub(frame_bytes(&entries));
+        let mut appends = vec![(entries, done)];
+        appends.extend(turn.waiting(|waiting| Front::of(waiting, room).take(waiting)));
+        self.place(appends).map_or(Rest::Nothing, Rest::Write)
     }
 
-    /// Gives the entries of jobs their place, one after another.
-    fn place(&self, jobs: impl IntoIterator<Item = (Job, Done)>) -> Option<Placed> {
+    /// Gives entries their place, one after another.
+    fn place(&self, appends: Appends) -> Option<Placed> {
         let (mut waiting, mut entries) = (Vec::new(), Vec::new());
-        for (job, done) in jobs {
-            if let Job::Append(further) = job {
-                waiting.push((last_of(&further), done));
-                entries.extend(further);
-            }
+        for (further, done) in appends {
+            waiting.push((last_of(&further), done));
+            entries.extend(further);
         }
         let placed = self.persist(|| self.wal.place(entries.clone(), Space::Reserve));
         let placed = placed.and_then(|placed| {
@@ -321,7 +309,7 @@ impl Threads {
             spare.synced(synced.bytes);
         }
         if let Some(queued) = &self.queued {
-            queued.landed();
+            queued.changed();
         }
     }
 

@@ -28,7 +28,7 @@ struct Counts {
     waited: AtomicU64,
 }
 
-/// The real disk, every so many of whose writes cannot be begun.
+/// The real disk, every so many of whose writes cannot be begun, or end without having been written, in turn.
 struct Watched {
     counts: Arc<Counts>,
     refused_each: u64,
@@ -96,7 +96,12 @@ impl DiskFile for WatchedFile {
     }
     fn begin_durable(&self, queue: &WriteQueue, bufs: &[IoSlice<'_>], position: u64, tag: u64) -> bool {
         let nth = self.counts.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        !nth.is_multiple_of(self.refused_each) && self.file.begin_durable(queue, bufs, position, tag)
+        if !nth.is_multiple_of(self.refused_each) {
+            return self.file.begin_durable(queue, bufs, position, tag);
+        }
+        // What is no whole block is begun, and answered with `EINVAL` when it ends.
+        (nth / self.refused_each).is_multiple_of(2)
+            && self.file.begin_durable(queue, &[IoSlice::new(b"odd")], 1, tag)
     }
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
@@ -113,6 +118,7 @@ impl DiskFile for WatchedFile {
 }
 
 const PARTITIONS: i32 = 4;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Proposes batches of random sizes, several at a time, with the journal opened anew now and then. What it
 /// acknowledged is there, in order.
@@ -137,7 +143,8 @@ async fn all_is_there_after(options: Options, refused_each: u64, largest: u64) -
                 id += 1;
             }
             for (number, id, pending) in pending {
-                assert!(matches!(pending.await, Ok(Outcome::Appended(_))));
+                let told = tokio::time::timeout(PATIENCE, pending).await.expect("a write was forgotten");
+                assert!(matches!(told, Ok(Outcome::Appended(_))));
                 acked[number as usize].push(id);
             }
         }
@@ -174,6 +181,14 @@ async fn threads_and_tasks_take_turns_where_segments_are_short_and_writes_refuse
     assert!(begun > 20 && waited > 20, "{begun} begun, {waited} by a thread");
 }
 
+/// Half of them: refused, or ended without having been written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_a_thread_has_to_repeat_is_not_forgotten() {
+    let dir = folder();
+    let counts = all_is_there_after(options(dir.path(), 64 << 20), 2, 3_000).await;
+    assert!(counts.waited.load(Ordering::SeqCst) > 100);
+}
+
 #[tokio::test]
 async fn one_thread_for_all_tasks_is_enough() {
     let dir = folder();
@@ -208,7 +223,7 @@ fn a_journal_whose_tasks_are_gone_lets_go_of_its_folder() {
         assert!(acked.base_offset >= 41 * life + 40, "{acked:?} in life {life}");
         let since = Instant::now();
         while Arc::strong_count(&counts) > 1 {
-            assert!(since.elapsed() < Duration::from_secs(60), "somebody holds the folder");
+            assert!(since.elapsed() < PATIENCE, "somebody holds the folder");
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -42,7 +42,7 @@ pub struct BrokerConfig {
     pub object_store: Option<String>,
     /// This broker's id.
     pub node_id: i32,
-    /// Data journals; partitions are spread over them when they are created.
+    /// Data journals; partitions are spread over them when they are created. 0 takes as many as suit the machine.
     pub journals: u32,
     /// Partitions of a topic created without a count.
     pub num_partitions: i32,
@@ -151,7 +151,7 @@ impl Default for BrokerConfig {
             http_addr: "127.0.0.1:8080".to_owned(),
             object_store: None,
             node_id: 1,
-            journals: 2,
+            journals: 0,
             num_partitions: 1,
             auto_create_topics_enable: true,
             delete_topic_enable: true,
@@ -203,6 +203,20 @@ impl Default for BrokerConfig {
     }
 }
 
+/// A journal commits what comes together. Divided among two, the same bytes are twice as many entries of half the size,
+/// and each entry costs hand-overs and a write; so a second is worth it where there are cores that have nothing else to do.
+const CORES_PER_JOURNAL: usize = 4;
+/// As many as can be asked for.
+const MOST_JOURNALS: u32 = 64;
+
+fn journals_for(cores: usize) -> u32 {
+    u32::try_from(cores / CORES_PER_JOURNAL).unwrap_or(MOST_JOURNALS).clamp(1, MOST_JOURNALS)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
 impl BrokerConfig {
     /// What clients connect to.
     #[must_use]
@@ -224,7 +238,29 @@ impl BrokerConfig {
     pub(crate) fn cpu_worker_count(&self) -> usize {
         match usize::try_from(self.cpu_workers) {
             Ok(count) if count > 0 => count,
-            _ => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            _ => cores(),
         }
+    }
+
+    /// Data journals that new partitions are spread over.
+    pub(crate) fn journal_count(&self) -> u32 {
+        match self.journals {
+            0 => journals_for(cores()),
+            count => count,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_journals_are_as_many_as_asked_for_or_as_the_machine_has_cores_for() {
+        let asked = |count| BrokerConfig { journals: count, ..BrokerConfig::default() }.journal_count();
+        assert_eq!(asked(3), 3);
+        assert!(asked(0) >= 1);
+        let for_cores = [1, 2, 7, 8, 16, 4096].map(journals_for);
+        assert_eq!(for_cores, [1, 1, 1, 2, 4, 64]);
     }
 }

@@ -57,7 +57,9 @@ impl Node {
 
     pub async fn with(set: impl FnOnce(&mut BrokerConfig)) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        let mut config = BrokerConfig { data_dir: dir.path().join("data"), ..BrokerConfig::default() };
+        let data_dir = dir.path().join("data");
+        // As many on every machine, and more than one.
+        let mut config = BrokerConfig { data_dir, journals: 2, ..BrokerConfig::default() };
         set(&mut config);
         Self::open(config, dir, Arc::default()).await
     }

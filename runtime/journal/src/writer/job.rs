@@ -1,5 +1,6 @@
 //! What is asked of the log, and who is told how it went.
 
+use std::collections::VecDeque;
 use std::io;
 
 use tidemill_wal::{EntryFrame, LogId};
@@ -59,4 +60,47 @@ pub(crate) enum Job {
     Purge(LogId),
     /// Entries that have their place, and whose write has to be repeated.
     WriteAgain,
+}
+
+/// Entries that are placed together, one after another, and who waits for each.
+pub(super) type Appends = Vec<(Vec<EntryFrame>, Done)>;
+
+/// The entries that wait before anything else, as far as they fit into what is written at once.
+pub(super) struct Front {
+    jobs: usize,
+    /// Of their frames.
+    pub(super) bytes: usize,
+    /// None if there are none.
+    pub(super) first_index: Option<u64>,
+}
+
+impl Front {
+    pub(super) fn of(waiting: &VecDeque<(Job, Done)>, most_bytes: usize) -> Front {
+        let mut front = Front { jobs: 0, bytes: 0, first_index: None };
+        for (job, _) in waiting {
+            let Job::Append(entries) = job else { break };
+            let further = frame_bytes(entries);
+            if front.bytes + further > most_bytes {
+                break;
+            }
+            front.first_index = front.first_index.or(entries.first().map(|entry| entry.log_id.index));
+            front.bytes += further;
+            front.jobs += 1;
+        }
+        front
+    }
+
+    /// Takes them from those that wait, which must not have changed.
+    pub(super) fn take(self, waiting: &mut VecDeque<(Job, Done)>) -> Appends {
+        let jobs = waiting.drain(..self.jobs.min(waiting.len()));
+        let appends = jobs.filter_map(|(job, done)| match job {
+            Job::Append(entries) => Some((entries, done)),
+            _ => None,
+        });
+        appends.collect()
+    }
+}
+
+pub(super) fn frame_bytes(entries: &[EntryFrame]) -> usize {
+    entries.iter().map(EntryFrame::frame_bytes).sum()
 }

@@ -7,7 +7,8 @@
 //! entry, a write to be repeated.
 //!
 //! Whoever has the turn begins writes, a task like a thread, so entries have their order. A job that has to wait for a
-//! landing stays where it is, and nobody is woken: each landing is counted, and afterwards somebody looks at what waits.
+//! landing stays where it is, and nobody is woken: each landing is counted, and each write that is left to a thread, and
+//! afterwards somebody looks at what waits. Who has looked while that happened looks once more.
 //!
 //! [`Wal::placing`]: tidemill_wal::Wal::placing
 
@@ -19,10 +20,11 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tidemill_disk::{BLOCK_BYTES, WriteEnd, WriteQueue};
-use tidemill_wal::{EntryFrame, Placed, Placing};
+use tidemill_wal::{Placed, Placing};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::job::{Appends, Front};
 use super::{Done, Job, Threads};
 
 /// Most bytes of entries that are written so, with their frames: with what their first and last block have beside them
@@ -40,7 +42,8 @@ pub(super) struct QueuedWrites {
     again: Mutex<Vec<Arc<Mutex<Flying>>>>,
     /// Writes that were begun and are not settled.
     unsettled: Arc<Count>,
-    landings: AtomicU64,
+    /// How often something happened that a look at the jobs before it did not see.
+    changes: AtomicU64,
 }
 
 /// Tells when a write has ended.
@@ -86,18 +89,18 @@ impl QueuedWrites {
             next_tag: AtomicU64::new(0),
             again: Mutex::default(),
             unsettled: Arc::default(),
-            landings: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
         };
         Ok((queued, ended))
     }
 
-    /// Something has landed, whoever wrote it.
-    pub(super) fn landed(&self) {
-        self.landings.fetch_add(1, Ordering::SeqCst);
+    /// Something has landed, whoever wrote it, or is left to a thread.
+    pub(super) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn landings(&self) -> u64 {
-        self.landings.load(Ordering::SeqCst)
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
     }
 }
 
@@ -110,8 +113,8 @@ impl Drop for QueuedWrites {
 
 /// What can be done about the jobs that wait, in their order.
 enum Outlook {
-    /// So many can be begun together.
-    Begin(usize),
+    /// These, which are taken, can be begun together.
+    Begin(Appends),
     /// They have to wait for a landing.
     Wait,
     /// A thread has to do the first.
@@ -125,22 +128,22 @@ impl Threads {
             return self.jobs.0.wake();
         };
         loop {
-            let landings = queued.landings();
+            let changes = queued.changes();
             // Whoever has the turn looks at what waits when it is over.
             let Some(turn) = self.jobs.0.turn() else {
                 return;
             };
-            match turn.look(|waiting| self.outlook(queued, waiting)) {
-                Outlook::Begin(jobs) => {
-                    if let Some(placed) = self.place(turn.take_next(jobs)) {
+            match turn.waiting(|waiting| self.outlook(queued, waiting)) {
+                Outlook::Begin(appends) => {
+                    if let Some(placed) = self.place(appends) {
                         self.begin(queued, placed);
                     }
                     turn.leave();
                 }
                 Outlook::Wait => {
                     turn.leave();
-                    // Whoever landed something in between may have found the turn taken.
-                    if queued.landings() == landings {
+                    // Whoever changed something in between may have found the turn taken.
+                    if queued.changes() == changes {
                         return;
                     }
                 }
@@ -149,29 +152,17 @@ impl Threads {
         }
     }
 
-    fn outlook(&self, queued: &QueuedWrites, waiting: &VecDeque<(Job, Done)>) -> Outlook {
-        let appends = waiting.iter().map_while(|(job, _)| match job {
-            Job::Append(entries) => Some(entries),
-            _ => None,
-        });
-        let (mut jobs, mut bytes, mut first) = (0, 0, None);
-        for entries in appends {
-            let further: usize = entries.iter().map(EntryFrame::frame_bytes).sum();
-            if bytes + further > MOST_BYTES {
-                break;
-            }
-            first = first.or(entries.first().map(|entry| entry.log_id.index));
-            bytes += further;
-            jobs += 1;
-        }
-        let Some(first) = first else {
+    /// Decides and takes in one, for a write that is left to a thread is put before all others at any time.
+    fn outlook(&self, queued: &QueuedWrites, waiting: &mut VecDeque<(Job, Done)>) -> Outlook {
+        let front = Front::of(waiting, MOST_BYTES);
+        let Some(first) = front.first_index else {
             return Outlook::Thread;
         };
         if queued.queue.is_refused() {
             return Outlook::Thread;
         }
-        match self.wal.placing(first, bytes as u64) {
-            Placing::AtOnce if queued.queue.has_room() => Outlook::Begin(jobs),
+        match self.wal.placing(first, front.bytes as u64) {
+            Placing::AtOnce if queued.queue.has_room() => Outlook::Begin(front.take(waiting)),
             Placing::AtOnce | Placing::Behind => Outlook::Wait,
             Placing::Blocked => Outlook::Thread,
         }
@@ -194,11 +185,12 @@ impl Threads {
     fn have_written_again(&self, queued: &QueuedWrites, flying: Arc<Mutex<Flying>>) {
         queued.again.lock().push(flying);
         self.jobs.0.push_first((Job::WriteAgain, Done::call(|_| ())));
+        queued.changed();
     }
 
     /// Settles writes that have ended.
     fn land_ended(&self, queued: &QueuedWrites) {
-        for (tag, end) in queued.queue.take_ended(Duration::ZERO) {
+        for (tag, end) in queued.queue.take_ended() {
             let Some(flying) = queued.flying.lock().remove(&tag) else {
                 continue;
             };
