@@ -18,9 +18,11 @@ names = itertools.count()
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
-    """A broker with the defaults of a new installation, but for the wait before a group's first rebalance."""
+    """A broker with the defaults of a new installation, but for the wait before a group's first rebalance, and for as many
+    journals as a larger machine has: what concerns several partitions concerns several of them."""
     folder = tmp_path_factory.mktemp("broker")
-    with Broker(folder / "data", settings={"group.initial.rebalance.delay.ms": "100"}) as running:
+    settings = {"group.initial.rebalance.delay.ms": "100", "journals": "2"}
+    with Broker(folder / "data", settings=settings) as running:
         yield running
 
 
