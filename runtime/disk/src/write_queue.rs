@@ -201,10 +201,10 @@ impl WriteQueue {
     /// The writes that have ended since this was asked before, with their tags.
     pub fn take_ended(&self) -> Vec<(u64, WriteEnd)> {
         let mut events = [IoEvent::default(); SLOTS];
-        let mut patience = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let patience = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the system writes as many events as there is room for, to memory that is ours.
         let told = unsafe {
-            let (events, patience) = (events.as_mut_ptr(), &raw mut patience);
+            let (events, patience) = (events.as_mut_ptr(), &raw const patience);
             libc::syscall(libc::SYS_io_getevents, self.context, 0_i64, SLOTS as i64, events, patience)
         };
         let mut slots = self.slots.lock();

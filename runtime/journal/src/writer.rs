@@ -233,7 +233,7 @@ impl Threads {
     fn place_all(&self, entries: Vec<EntryFrame>, done: Done, turn: &Turn<'_, (Job, Done)>) -> Rest {
         let room = WRITE_BYTES.saturating_sub(frame_bytes(&entries));
         let mut appends = vec![(entries, done)];
-        appends.extend(turn.waiting(|waiting| Front::of(waiting, room).take(waiting)));
+        appends.extend(turn.waiting(|waiting| Front::of(waiting, room).take()));
         self.place(appends).map_or(Rest::Nothing, Rest::Write)
     }
 

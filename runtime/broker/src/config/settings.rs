@@ -104,7 +104,7 @@ pub(super) static SETTINGS: &[BrokerSetting] = &[
         get: Some(|config| config.object_store.clone().unwrap_or_default()),
     },
     setting!("node.id", node_id: i32, 0..=i32::MAX, "This broker's id."),
-    setting!("journals", journals: i32, 0..=64,
+    setting!("journals", journals: i32, 0..=super::MOST_JOURNALS.cast_signed(),
         "Data journals that new partitions are spread over; 0 takes one for each four cores."),
     setting!("num.partitions", num_partitions: i32, 1..=10_000, "Partitions of a topic created without a count."),
     setting!("auto.create.topics.enable", auto_create_topics_enable: bool,

@@ -66,7 +66,8 @@ pub(crate) enum Job {
 pub(super) type Appends = Vec<(Vec<EntryFrame>, Done)>;
 
 /// The entries that wait before anything else, as far as they fit into what is written at once.
-pub(super) struct Front {
+pub(super) struct Front<'a> {
+    waiting: &'a mut VecDeque<(Job, Done)>,
     jobs: usize,
     /// Of their frames.
     pub(super) bytes: usize,
@@ -74,26 +75,25 @@ pub(super) struct Front {
     pub(super) first_index: Option<u64>,
 }
 
-impl Front {
-    pub(super) fn of(waiting: &VecDeque<(Job, Done)>, most_bytes: usize) -> Front {
-        let mut front = Front { jobs: 0, bytes: 0, first_index: None };
-        for (job, _) in waiting {
+impl Front<'_> {
+    pub(super) fn of(waiting: &mut VecDeque<(Job, Done)>, most_bytes: usize) -> Front<'_> {
+        let (mut jobs, mut bytes, mut first_index) = (0, 0, None);
+        for (job, _) in waiting.iter() {
             let Job::Append(entries) = job else { break };
             let further = frame_bytes(entries);
-            if front.bytes + further > most_bytes {
+            if bytes + further > most_bytes {
                 break;
             }
-            front.first_index = front.first_index.or(entries.first().map(|entry| entry.log_id.index));
-            front.bytes += further;
-            front.jobs += 1;
+            first_index = first_index.or(entries.first().map(|entry| entry.log_id.index));
+            bytes += further;
+            jobs += 1;
         }
-        front
+        Front { waiting, jobs, bytes, first_index }
     }
 
-    /// Takes them from those that wait, which must not have changed.
-    pub(super) fn take(self, waiting: &mut VecDeque<(Job, Done)>) -> Appends {
-        let jobs = waiting.drain(..self.jobs.min(waiting.len()));
-        let appends = jobs.filter_map(|(job, done)| match job {
+    /// Takes them from those that wait.
+    pub(super) fn take(self) -> Appends {
+        let appends = self.waiting.drain(..self.jobs).filter_map(|(job, done)| match job {
             Job::Append(entries) => Some((entries, done)),
             _ => None,
         });

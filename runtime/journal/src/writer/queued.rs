@@ -162,7 +162,7 @@ impl Threads {
             return Outlook::Thread;
         }
         match self.wal.placing(first, front.bytes as u64) {
-            Placing::AtOnce if queued.queue.has_room() => Outlook::Begin(front.take(waiting)),
+            Placing::AtOnce if queued.queue.has_room() => Outlook::Begin(front.take()),
             Placing::AtOnce | Placing::Behind => Outlook::Wait,
             Placing::Blocked => Outlook::Thread,
         }
