@@ -3,6 +3,7 @@
 mod codecs;
 mod connections;
 mod consume;
+mod disk;
 mod flat;
 mod functions;
 mod groups;
@@ -123,6 +124,7 @@ pub const SCENARIOS: &[Scenario] = &[
     alone("functions", functions::measure),
     brokers("start", BOTH, DEFAULTS, start::measure),
     brokers("latency", BOTH, HOT, latency::measure),
+    alone("disk", disk::measure),
     brokers("produce", ALL, HOT, produce::measure),
     brokers("sealing", OURS, HOT, sealing::measure),
     brokers("consume", BOTH, HOT, consume::measure),

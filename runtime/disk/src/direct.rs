@@ -17,9 +17,8 @@ use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::BLOCK_BYTES;
+use crate::aligned::{AlignedPiece, PIECE_BYTES, Rest};
 
-/// What is written at once, and so the most that a thread keeps for copying.
-pub(crate) const PIECE_BYTES: usize = 1 << 20;
 const BLOCK: usize = BLOCK_BYTES as usize;
 
 /// Descriptors for access past the page cache, opened when they are needed. A write has one for itself: the system
@@ -113,78 +112,7 @@ pub(crate) fn is_refusal(error: &io::Error) -> bool {
 
 thread_local! {
     /// A journal's log is written by a few threads, each of which needs one piece at a time.
-    static COPIED: RefCell<AlignedPiece> = const { RefCell::new(AlignedPiece { bytes: Vec::new(), start: 0 }) };
-}
-
-/// Bytes that begin at a block's boundary in memory.
-#[derive(Default)]
-pub(crate) struct AlignedPiece {
-    bytes: Vec<u8>,
-    start: usize,
-}
-
-impl AlignedPiece {
-    pub(crate) fn zeros(len: usize) -> AlignedPiece {
-        let mut piece = AlignedPiece { bytes: Vec::new(), start: 0 };
-        piece.clear(len);
-        piece.bytes.resize(piece.start + len, 0);
-        piece
-    }
-
-    /// Empties it and makes room for `len` bytes.
-    fn clear(&mut self, len: usize) {
-        if self.bytes.capacity() < len + BLOCK {
-            self.bytes = Vec::with_capacity(len.next_power_of_two() + BLOCK);
-        }
-        self.start = self.bytes.as_ptr().align_offset(BLOCK).min(BLOCK);
-        self.bytes.clear();
-        self.bytes.resize(self.start, 0);
-    }
-
-    /// Has what is left of `bufs`, as much as is there and `len` bytes at most.
-    pub(crate) fn copy<'a>(&mut self, bufs: &mut Rest<'a, impl Iterator<Item = &'a [u8]>>, len: usize) {
-        self.clear(len);
-        while self.len() < len {
-            let piece = bufs.next(len - self.len());
-            if piece.is_empty() {
-                return;
-            }
-            self.bytes.extend_from_slice(piece);
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.bytes.len() - self.start
-    }
-
-    /// The bytes from `at` on.
-    pub(crate) fn from(&self, at: usize) -> &[u8] {
-        self.bytes.get(self.start + at..).unwrap_or_default()
-    }
-}
-
-/// Buffers, as far as they were not taken.
-pub(crate) struct Rest<'a, I> {
-    bufs: I,
-    next: &'a [u8],
-}
-
-impl<'a, I: Iterator<Item = &'a [u8]>> Rest<'a, I> {
-    pub(crate) fn of(bufs: I) -> Rest<'a, I> {
-        Rest { bufs, next: &[] }
-    }
-
-    /// The next bytes, `most` at most, none behind the last.
-    fn next(&mut self, most: usize) -> &'a [u8] {
-        while self.next.is_empty()
-            && let Some(next) = self.bufs.next()
-        {
-            self.next = next;
-        }
-        let (front, rest) = self.next.split_at(self.next.len().min(most));
-        self.next = rest;
-        front
-    }
+    static COPIED: RefCell<AlignedPiece> = const { RefCell::new(AlignedPiece::EMPTY) };
 }
 
 fn write_pieces(
@@ -196,7 +124,7 @@ fn write_pieces(
     let mut left: usize = bufs.iter().map(|buf| buf.len()).sum();
     let mut rest = Rest::of(bufs.iter().map(|buf| &buf[..]));
     while left > 0 {
-        piece.copy(&mut rest, left.min(PIECE_BYTES));
+        piece.copy(&mut rest, left.min(PIECE_BYTES))?;
         write_piece(file, piece, position)?;
         position += piece.len() as u64;
         left -= piece.len();

@@ -5,6 +5,7 @@
 //! whatever was not synced ([`SimDisk`](sim::SimDisk)). `kill -9` cannot test an fsync, because the
 //! page cache survives it; the simulated disk can.
 
+mod aligned;
 pub mod clock;
 mod direct;
 pub mod real;

@@ -11,7 +11,8 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 
-use crate::direct::{AlignedPiece, DirectFile};
+use crate::aligned::AlignedPiece;
+use crate::direct::DirectFile;
 use crate::{BLOCK_BYTES, Disk, DiskFile, WriteQueue};
 
 /// Linux takes at most this many buffers in one `pwritev` (`IOV_MAX`).

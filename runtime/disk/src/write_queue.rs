@@ -23,7 +23,8 @@ use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
-use crate::direct::{AlignedPiece, DirectFile, PIECE_BYTES, Rest, is_refusal};
+use crate::aligned::{AlignedPiece, PIECE_BYTES, Rest};
+use crate::direct::{DirectFile, is_refusal};
 
 /// As many as a disk gains from, of some hundred KiB each.
 const SLOTS: usize = 4;
@@ -140,7 +141,11 @@ impl WriteQueue {
             file.put_back(descriptor);
             return false;
         };
-        piece.copy(&mut Rest::of(bufs.iter().map(|buf| &buf[..])), len);
+        if piece.copy(&mut Rest::of(bufs.iter().map(|buf| &buf[..])), len).is_err() {
+            self.set(number, |slot| drop(slot.write.take()));
+            file.put_back(descriptor);
+            return false;
+        }
         let request = self.request(number, &descriptor, piece.from(0), position);
         self.set(number, |slot| {
             slot.piece = piece;
