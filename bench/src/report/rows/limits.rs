@@ -12,8 +12,8 @@ pub const TABLE: Table = Table {
               late by at worst is what the machine, a virtual one, adds now and then to any row of latency. Last, right \
               before brokers produce, the most that the disk takes in with fsync before each answer: writes of 512 KiB \
               past the page cache, two at a time, over space of a new file that is only reserved, as a log that grows \
-              has it, and over the same blocks again. Ours is bound by this while it produces, and Kafka, which answers \
-              from memory, is not.",
+              has it, and over the same blocks again. No broker that answers after fsync \
+              takes in more; one that answers from memory is not bound by it.",
     columns: &[Who::Raw],
     rows: ROWS,
 };
