@@ -55,7 +55,7 @@ struct Args {
     /// Where data goes; a folder on the disk that is to be measured.
     #[arg(long, default_value = ".work/bench")]
     dir: PathBuf,
-    /// Where the page is written.
+    /// Where the page is written at the end; page.md where data goes has what is measured so far.
     #[arg(long)]
     page: Option<PathBuf>,
 }
@@ -83,12 +83,14 @@ fn main() -> anyhow::Result<()> {
                 scenario.run(&place, effort, &args.brokers, round % 2 == 0, &mut meter, &mut report);
             }
             // Each time: what was measured in an hour shall not be lost in the next.
-            if let Some(path) = &args.page {
-                std::fs::write(path, page(&report, &Machine::look(), &run))?;
-            }
+            std::fs::write(args.dir.join("page.md"), page(&report, &Machine::look(), &run))?;
         }
     }
-    println!("\n{}", page(&report, &Machine::look(), &run));
+    let whole = page(&report, &Machine::look(), &run);
+    println!("\n{whole}");
+    if let Some(path) = &args.page {
+        std::fs::write(path, whole)?;
+    }
     ensure!(report.failures().is_empty(), "{} measurements failed", report.failures().len());
     Ok(())
 }
