@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use memmap2::{Advice, MmapMut};
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use tidemill_disk::HugePage;
 
 use super::{Effort, Figures};
 use crate::report::Who;
@@ -22,7 +22,6 @@ const WRITERS: usize = 2;
 const WRITE_BYTES: usize = 512 << 10;
 /// What is reserved: a disk that fills it sooner has shown its speed, too.
 const FILE_BYTES: u64 = 4 << 30;
-const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 pub(super) fn measure(dir: &Path, effort: Effort, figures: &mut Figures<'_>) -> anyhow::Result<()> {
     let path = dir.join("disk");
@@ -56,7 +55,9 @@ impl Written {
 
 /// Writes the file's first `upto` bytes, once at most and no longer than `most`.
 fn write(file: &File, upto: u64, most: Duration) -> anyhow::Result<Written> {
-    let block = Block::new().context("memory for writing past the page cache")?;
+    let mut noise = HugePage::map().context("memory for writing past the page cache")?;
+    rand::fill(&mut noise); // which no disk makes smaller
+    let block = noise.get(..WRITE_BYTES).context("a write is larger than a huge page")?;
     let (next, written) = (AtomicU64::new(0), AtomicU64::new(0));
     let started = Instant::now();
     let one = || {
@@ -65,7 +66,7 @@ fn write(file: &File, upto: u64, most: Duration) -> anyhow::Result<Written> {
             if place >= upto {
                 break;
             }
-            file.write_all_at(block.bytes(), place)?;
+            file.write_all_at(block, place)?;
             file.sync_data()?;
             written.fetch_add(WRITE_BYTES as u64, Ordering::Relaxed);
         }
@@ -78,27 +79,4 @@ fn write(file: &File, upto: u64, most: Duration) -> anyhow::Result<Written> {
         })
     })?;
     Ok(Written { bytes: written.into_inner(), took: started.elapsed() })
-}
-
-/// What is written, in a huge page where there is one: a write from small ones is many pieces for the disk.
-struct Block {
-    /// Twice a huge page, so that a whole one is within.
-    memory: MmapMut,
-    begin: usize,
-}
-
-impl Block {
-    /// Noise, which no disk makes smaller.
-    fn new() -> io::Result<Block> {
-        let mut memory = MmapMut::map_anon(2 * HUGE_PAGE_BYTES)?;
-        let begin = memory.as_ptr().align_offset(HUGE_PAGE_BYTES).min(HUGE_PAGE_BYTES);
-        // A system without huge pages gives small ones.
-        let _ = memory.advise_range(Advice::HugePage, begin, HUGE_PAGE_BYTES);
-        rand::fill(memory.get_mut(begin..begin + WRITE_BYTES).unwrap_or_default());
-        Ok(Block { memory, begin })
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.memory.get(self.begin..self.begin + WRITE_BYTES).unwrap_or_default()
-    }
 }

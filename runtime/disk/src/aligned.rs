@@ -1,37 +1,25 @@
-//! Memory from which is written past the page cache.
-//!
-//! It begins at a block's boundary, as such writes demand, and lies in one huge page where the system has one. In pages
-//! of 4 KiB a write is as many pieces for the disk as it has pages that do not lie side by side, and a virtual disk takes
-//! each piece by itself: the same writes took half as long again, up to twice as long (`docs/decisions/2026-11-30-huge-pages.md`).
+//! Memory from which is written past the page cache: it begins at a block's boundary, as such writes demand.
 
 use std::io;
 
-use memmap2::{Advice, MmapMut};
+use crate::HugePage;
 
 /// What is written at once, and so the most that a piece can have.
-pub(crate) const PIECE_BYTES: usize = 1 << 20;
-/// A huge page of x86-64, and of arm64 with pages of 4 KiB.
-const HUGE_PAGE_BYTES: usize = 2 << 20;
+pub(crate) const PIECE_BYTES: usize = HugePage::BYTES / 2;
 
-/// Bytes that begin at a huge page's boundary in memory, which is a block's, too. Takes memory when it is first used.
+/// Bytes at the beginning of a huge page. Takes memory when it is first used.
+#[derive(Default)]
 pub(crate) struct AlignedPiece {
-    /// Twice a huge page, so that a whole one is within. What is not used of it takes no memory.
-    memory: Option<MmapMut>,
-    /// Where the whole one begins.
-    start: usize,
+    page: Option<HugePage>,
     len: usize,
 }
 
 impl AlignedPiece {
-    pub(crate) const EMPTY: AlignedPiece = AlignedPiece { memory: None, start: 0, len: 0 };
+    pub(crate) const EMPTY: AlignedPiece = AlignedPiece { page: None, len: 0 };
 
     /// Zeros, at most [`PIECE_BYTES`]; empty where there is no memory for them.
     pub(crate) fn zeros(len: usize) -> AlignedPiece {
-        let mut piece = Self::EMPTY;
-        if piece.room().is_ok() {
-            piece.len = len.min(PIECE_BYTES);
-        }
-        piece
+        AlignedPiece { page: HugePage::map().ok(), len: len.min(PIECE_BYTES) }
     }
 
     /// Has what is left of `bufs`, as much as is there and `len` bytes at most.
@@ -41,36 +29,22 @@ impl AlignedPiece {
         len: usize,
     ) -> io::Result<()> {
         self.len = 0;
-        let room = self.room()?;
-        let len = len.min(room.len());
-        let mut copied = 0;
-        while copied < len {
-            let piece = bufs.next(len - copied);
-            let Some(place) = room.get_mut(copied..copied + piece.len()).filter(|place| !place.is_empty())
-            else {
+        let page = match self.page.take() {
+            Some(page) => page,
+            None => HugePage::map()?,
+        };
+        let page = self.page.insert(page);
+        let len = len.min(PIECE_BYTES);
+        while self.len < len {
+            let piece = bufs.next(len - self.len);
+            let place = page.get_mut(self.len..self.len + piece.len());
+            let Some(place) = place.filter(|place| !place.is_empty()) else {
                 break;
             };
             place.copy_from_slice(piece);
-            copied += piece.len();
+            self.len += piece.len();
         }
-        self.len = copied;
         Ok(())
-    }
-
-    /// All that a piece can have.
-    fn room(&mut self) -> io::Result<&mut [u8]> {
-        let memory = match self.memory.take() {
-            Some(memory) => memory,
-            None => {
-                let memory = MmapMut::map_anon(2 * HUGE_PAGE_BYTES)?;
-                self.start = memory.as_ptr().align_offset(HUGE_PAGE_BYTES).min(HUGE_PAGE_BYTES);
-                // A system without huge pages gives small ones.
-                let _ = memory.advise_range(Advice::HugePage, self.start, HUGE_PAGE_BYTES);
-                memory
-            }
-        };
-        let memory = self.memory.insert(memory);
-        memory.get_mut(self.start..self.start + PIECE_BYTES).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -79,14 +53,7 @@ impl AlignedPiece {
 
     /// The bytes from `at` on.
     pub(crate) fn from(&self, at: usize) -> &[u8] {
-        let memory = self.memory.as_deref().unwrap_or_default();
-        memory.get(self.start + at..self.start + self.len).unwrap_or_default()
-    }
-}
-
-impl Default for AlignedPiece {
-    fn default() -> AlignedPiece {
-        AlignedPiece::EMPTY
+        self.page.as_deref().unwrap_or_default().get(at..self.len).unwrap_or_default()
     }
 }
 
@@ -149,7 +116,7 @@ mod tests {
     #[test]
     fn begins_at_a_huge_pages_boundary() {
         let zeros = AlignedPiece::zeros(PIECE_BYTES);
-        assert_eq!(zeros.from(0).as_ptr().align_offset(HUGE_PAGE_BYTES), 0);
+        assert_eq!(zeros.from(0).as_ptr().align_offset(HugePage::BYTES), 0);
         assert!(zeros.from(0) == vec![0; PIECE_BYTES]);
     }
 }

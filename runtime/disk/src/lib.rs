@@ -8,6 +8,7 @@
 mod aligned;
 pub mod clock;
 mod direct;
+mod huge_page;
 pub mod real;
 pub mod sim;
 mod write_queue;
@@ -17,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use clock::{SimClock, SystemClock};
+pub use huge_page::HugePage;
 pub use real::RealDisk;
 pub use sim::SimDisk;
 pub use write_queue::{WriteEnd, WriteQueue};
