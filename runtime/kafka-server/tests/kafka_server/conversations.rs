@@ -1,18 +1,8 @@
 //! What clients do, over a real connection to a real broker.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
 use std::time::{Duration, Instant};
 
-use client::{fetch_request, name, produce_request, start, start_in, values};
+use crate::client::{fetch_request, name, produce_request, start, start_in, values};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::StrBytes;
 use tidemill_kafka_server::Options;

@@ -1,18 +1,8 @@
 //! Quotas over the wire: set, described, and felt by the client they are for, and by nobody else.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
 use std::time::Duration;
 
-use client::{Client, Running, fetch_request, produce_request, start, text, values};
+use crate::client::{Client, Running, fetch_request, produce_request, start, text, values};
 use kafka_protocol::messages::*;
 use tidemill_kafka_server::Options;
 use tokio::io::AsyncReadExt;
@@ -112,7 +102,7 @@ async fn an_address_may_connect_so_often_only() {
     let mut turned_away = 0;
     for _ in 0..15 {
         let mut other = running.connect().await;
-        let request = client::frame(&ApiVersionsRequest::default(), 0, 1);
+        let request = crate::client::frame(&ApiVersionsRequest::default(), 0, 1);
         tokio::io::AsyncWriteExt::write_all(&mut other.stream, &request).await.unwrap();
         let wait = Duration::from_millis(500);
         let answered = tokio::time::timeout(wait, other.stream.read(&mut [0; 1])).await;

@@ -1,16 +1,6 @@
 //! Fetch sessions over the wire, by name (up to version 12) and by id (from 13 on).
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
-use client::{fetch_request, name, start, values};
+use crate::client::{fetch_request, name, start, values};
 use kafka_protocol::messages::fetch_request::{FetchTopic, ForgottenTopic};
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use tidemill_kafka_server::Options;

@@ -1,18 +1,8 @@
 //! Settings that limit what clients may take: they do.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
 use std::time::Duration;
 
-use client::{Client, Running, alter_request, frame, produce_request, start_with};
+use crate::client::{Client, Running, alter_request, frame, produce_request, start_with};
 use kafka_protocol::messages::*;
 use tidemill_broker::BrokerConfig;
 use tidemill_kafka_server::Options;

@@ -1,16 +1,6 @@
 //! Every version of every API that is advertised is answered, with a response that decodes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
-use client::{Client, fetch_request, name, produce_request, start};
+use crate::client::{Client, fetch_request, name, produce_request, start};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Request, StrBytes};
 use tidemill_kafka_server::{APIS, Options};

@@ -1,16 +1,6 @@
 //! Levels of features, and the quorum, over the wire.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
-use client::{Client, name, start, start_in, text};
+use crate::client::{Client, name, start, start_in, text};
 use kafka_protocol::messages::*;
 use tidemill_kafka_server::Options;
 

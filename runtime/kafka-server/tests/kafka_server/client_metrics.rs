@@ -1,17 +1,7 @@
 //! Metrics of clients over the wire: configs, asking, pushing, and what is refused.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
+use crate::client::{Client, Running, alter_request, start, start_in, start_with, text};
 use bytes::Bytes;
-use client::{Client, Running, alter_request, start, start_in, start_with, text};
 use kafka_protocol::messages::*;
 use tidemill_broker::BrokerConfig;
 use tidemill_kafka_server::Options;

@@ -1,19 +1,9 @@
 //! Clients that send slowly, send half a frame, never read, or say nothing: nobody else waits for
 //! them, and they take little memory.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
 use std::time::Duration;
 
-use client::{Client, Running, fetch_request, frame, produce_request, start};
+use crate::client::{Client, Running, fetch_request, frame, produce_request, start};
 use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest, MetadataRequest, ProduceRequest};
 use tidemill_kafka_server::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -154,7 +144,7 @@ async fn answers_come_in_the_order_of_the_requests() {
         let produced = client.receive::<ProduceRequest>(produce, 9).await;
         assert_eq!(produced.responses[0].partition_responses[0].base_offset, round * 2);
         let fetched = client.receive::<FetchRequest>(fetch, 12).await;
-        assert_eq!(client::values(&fetched), ["a"], "it sees what came before it, and not after");
+        assert_eq!(crate::client::values(&fetched), ["a"], "it sees what came before it, and not after");
         client.receive::<MetadataRequest>(metadata, 12).await;
         client.receive::<ProduceRequest>(second, 9).await;
     }
@@ -171,5 +161,5 @@ async fn who_says_nothing_is_closed_but_not_while_it_waits_for_an_answer() {
     let mut writer = running.connect().await;
     writer.produce("t", &["x"]).await;
     let fetched = waiting.receive::<FetchRequest>(fetch, 12).await;
-    assert_eq!(client::values(&fetched), ["x"]);
+    assert_eq!(crate::client::values(&fetched), ["x"]);
 }

@@ -1,16 +1,6 @@
 //! Transactions over the wire, as old and new clients do them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
-use client::{Client, fetch_request, name, start, text};
+use crate::client::{Client, fetch_request, name, start, text};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::*;
 use tidemill_kafka_server::Options;

@@ -1,18 +1,8 @@
 //! Frames that are no requests: the connection is closed, and the server goes on.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
 use std::time::Duration;
 
-use client::{Running, start};
+use crate::client::{Running, start};
 use kafka_protocol::messages::ApiVersionsRequest;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -69,7 +59,7 @@ async fn too_many_connections_are_refused_and_room_is_given_back() {
     for _ in 0..50 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let mut client = running.connect().await;
-        let request = client::frame(&ApiVersionsRequest::default(), 0, 1);
+        let request = crate::client::frame(&ApiVersionsRequest::default(), 0, 1);
         if client.stream.write_all(&request).await.is_ok() && client.receive_frame().await.is_some() {
             return;
         }

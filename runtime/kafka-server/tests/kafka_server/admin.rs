@@ -1,16 +1,6 @@
 //! Administration over the wire: configs, directories, reassignments, what groups answer.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod client;
-
-use client::{Client, alter_request, name, start, text};
+use crate::client::{Client, alter_request, name, start, text};
 use kafka_protocol::messages::*;
 use tidemill_kafka_server::Options;
 use tokio::io::AsyncReadExt;
@@ -135,7 +125,7 @@ async fn the_bound_on_connections_can_be_changed() {
     assert_eq!(alter(&mut client, BROKER, "", &[("max.connections", None)]).await.0, 0);
     for _ in 0..100 {
         let mut other = running.connect().await;
-        let request = client::frame(&ApiVersionsRequest::default(), 0, 1);
+        let request = crate::client::frame(&ApiVersionsRequest::default(), 0, 1);
         if tokio::io::AsyncWriteExt::write_all(&mut other.stream, &request).await.is_ok()
             && other.receive_frame().await.is_some()
         {

@@ -1,7 +1,5 @@
 //! A broker with its server, and a bare client that speaks the protocol by the message crate.
 
-#![allow(dead_code, reason = "each test binary uses what it needs")]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 
